@@ -1,0 +1,101 @@
+"""Every bound and every deadline, in one place, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from winsockets.errors import InvalidArgumentError
+
+__all__ = ["DEFAULT_LIMITS", "Limits"]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds and deadlines of one socket or listener.
+
+    Set ``control.limits = dataclasses.replace(control.limits, connect_timeout=5.0)`` before connecting
+    or binding. Sizes are in bytes, times in seconds.
+
+    Raises:
+        InvalidArgumentError: a value is not greater than 0 (``close_timeout`` may be 0).
+    """
+
+    resolve_timeout: float = 20.0
+    """Resolving one name. The system's resolver tries two servers twice for 5 s each: it has said what
+    it knows by then."""
+
+    connect_timeout: float = 30.0
+    """From the first attempt to an established connection, over all addresses. Linux itself gives up
+    after 127 s, longer than anybody waits."""
+
+    close_timeout: float = 30.0
+    """How long close() goes on sending what was accepted before it gives the connection up. Long enough
+    for 1 MiB at modem speed; a peer that stopped reading does not hold a descriptor for ever."""
+
+    connection_attempt_delay: float = 0.25
+    """Between two attempts on different addresses: the value that RFC 8305 section 5 recommends."""
+
+    max_parallel_attempts: int = 8
+    """Connection attempts under way at once, so that a name with many addresses is not a flood."""
+
+    max_addresses: int = 16
+    """Addresses of one name that are tried: resolvers return a handful, an attacker's name server more."""
+
+    read_size: int = 64 * KIB
+    """The most one receive call takes from the kernel: the size at which a call's cost no longer counts."""
+
+    read_high_water: int = 64 * KIB
+    """Unread bytes at which a connection stops receiving; at most one read_size more is ever held."""
+
+    read_low_water: int = 16 * KIB
+    """Unread bytes at which it starts again: late enough not to switch for every small read."""
+
+    write_queue: int = 1 * MIB
+    """Bytes (and 512 more for each write) that may wait in the program for one connection. A write that
+    comes while more than that waits is refused: whoever gets there never awaited anything."""
+
+    accept_retry: float = 0.05
+    """How soon accepting is tried again when the process or system had no descriptor left."""
+
+    accepts_per_turn: int = 64
+    """Connections taken from one listener in a turn of the reactor, so that a storm of connects does
+    not starve the connections there are."""
+
+    datagrams_per_turn: int = 64
+    """Datagrams taken from one socket in a turn, so that a flooding sender does not starve the others."""
+
+    datagram_size: int = 65_535
+    """The largest datagram that is received whole: the protocol's own limit. Longer ones (IPv6
+    jumbograms) or a smaller setting are reported as cut."""
+
+    message_queue: int = 256
+    """Datagrams that wait in ``messages()`` for the program; the newest is dropped and counted."""
+
+    connection_queue: int = 128
+    """Connections that wait in ``connections()`` for the program; at the bound accepting pauses."""
+
+    datagram_queue: int = 256
+    """Datagrams that may wait for room in the kernel's send buffer of one socket."""
+
+    max_line_length: int = 64 * KIB
+    """Bytes in one line of a StreamReader, terminator included. RFC 5321 and HTTP servers use 1 to 8 KiB;
+    this is a bound, not a style."""
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value < 0 or (value == 0 and field.name != "close_timeout"):
+                raise InvalidArgumentError(f"Limits.{field.name}: {value!r} is not greater than 0")
+        if self.read_low_water > self.read_high_water:
+            raise InvalidArgumentError(
+                f"Limits.read_low_water: {self.read_low_water} is above read_high_water "
+                f"({self.read_high_water})"
+            )
+
+
+DEFAULT_LIMITS = Limits()
+"""The bounds of every socket that was not given others."""

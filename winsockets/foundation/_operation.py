@@ -1,0 +1,359 @@
+"""Operations: Deferreds with the manners of Windows.Foundation."""
+
+from __future__ import annotations
+
+import threading
+from asyncio import _get_running_loop, current_task
+from collections.abc import Callable, Coroutine, Generator
+from itertools import count
+from typing import Any, Generic, TypeVar, cast
+
+from twisted.internet import threads
+from twisted.internet.defer import CancelledError, DebugInfo, Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadable import isInIOThread
+from zope.interface import implementer
+
+from winsockets.errors import (
+    E_FAIL,
+    E_ILLEGAL_DELEGATE_ASSIGNMENT,
+    E_ILLEGAL_STATE_CHANGE,
+    S_OK,
+    HResult,
+    IllegalMethodCallError,
+    OperationCanceledError,
+    SocketException,
+)
+from winsockets.foundation._asyncio import FutureBridge
+from winsockets.foundation._interfaces import AsyncStatus, IAsyncOperation, IAsyncOperationWithProgress
+
+__all__ = ["AsyncOperation", "AsyncOperationWithProgress"]
+
+_T = TypeVar("_T")
+_P = TypeVar("_P")
+_log = Logger(namespace="winsockets")
+_ids = count(1)
+
+_STARTED = AsyncStatus.STARTED
+_COMPLETED = AsyncStatus.COMPLETED
+
+
+class _Unobserved(DebugInfo):
+    """Reports a failure that nobody looked at, once for each error and not once for each operation.
+
+    Deferred clears ``failResult`` when somebody handles the failure, so this sits where Deferred keeps
+    its own reporter.
+    """
+
+    def __del__(self) -> None:
+        if self.failResult is None:
+            return
+        problem = self.failResult.value
+        if isinstance(problem, CancelledError) or getattr(problem, "_reported", False):
+            return
+        vars(problem)["_reported"] = True
+        _log.failure("An operation that nobody awaited failed", failure=self.failResult)
+
+
+def _cancel_inner(operation: Deferred[Any]) -> None:
+    inner = cast("AsyncOperation[Any]", operation)._inner
+    if inner is not None:
+        inner.cancel()
+
+
+@implementer(IAsyncOperation)
+class AsyncOperation(Deferred[_T], Generic[_T]):
+    """One asynchronous call: hot, awaitable, cancellable.
+
+    It is a Deferred: ``await``, ``inlineCallbacks``, ``addCallback``, ``addTimeout``, ``DeferredList`` work,
+    and so does ``await`` in an asyncio task when the reactor is an asyncio one. Awaiting it more than once
+    gives the same result every time. A failure that nobody looks at is logged once for the error that
+    caused it, however many operations it ended; a cancellation is never logged.
+
+    Args:
+        canceller: called with the operation by ``cancel()``; takes back what was queued and may end the
+            operation with an error of its own.
+
+    Source: WinRT IAsyncInfo, IAsyncOperation; the producers' side is Deferred's callback and errback.
+    """
+
+    _id = 0
+    _status = _STARTED
+    _outcome: Any = None
+    _completed: Callable[[AsyncOperation[_T], AsyncStatus], object] | None = None
+    _closed = False
+    _inner: Deferred[Any] | None = None
+
+    # What producers do
+
+    def callback(self, result: _T | Failure) -> None:
+        """End the operation with its result (or with a Failure).
+
+        Raises:
+            AlreadyCalledError: the operation has ended already.
+        """
+        if isinstance(result, Failure):
+            self.errback(result)
+            return
+        if not self.called:
+            self._outcome = result
+            self._status = _COMPLETED
+        super().callback(result)
+        if self._completed is not None:
+            self._completed(self, self._status)
+
+    def errback(self, fail: Failure | BaseException | None = None) -> None:
+        """End the operation with an error.
+
+        Raises:
+            AlreadyCalledError: the operation has ended already.
+        """
+        failure = fail if isinstance(fail, Failure) else Failure(fail)
+        if not self.called:
+            self._outcome = failure.value
+            canceled = isinstance(failure.value, OperationCanceledError)
+            self._status = AsyncStatus.CANCELED if canceled else AsyncStatus.ERROR
+            self._debugInfo = _Unobserved()
+        super().errback(failure)
+        if self._completed is not None:
+            self._completed(self, self._status)
+
+    @classmethod
+    def from_result(cls, value: _T) -> AsyncOperation[_T]:
+        """Make an operation that has already ended well."""
+        self = cls()
+        self._outcome = self.result = value
+        self._status = _COMPLETED
+        self.called = True
+        return self
+
+    @classmethod
+    def from_error(cls, problem: BaseException) -> AsyncOperation[_T]:
+        """Make an operation that has already failed."""
+        self = cls()
+        self.errback(problem)
+        return self
+
+    @classmethod
+    def run(cls, coroutine: Coroutine[Deferred[Any], Any, _T]) -> AsyncOperation[_T]:
+        """Start a coroutine at once and give its outcome to a new operation.
+
+        Args:
+            coroutine: awaits Deferreds only. ``cancel()`` cancels what it waits for; if that lets a bare
+                cancellation out, the operation ends as CANCELED.
+        """
+        self = cls(_cancel_inner)
+        inner = Deferred.fromCoroutine(coroutine)
+        self._inner = inner
+        inner.addCallbacks(self._inner_done, self._inner_failed)
+        return self
+
+    def _inner_done(self, result: _T) -> None:
+        self._inner = None
+        self.callback(result)
+
+    def _inner_failed(self, failure: Failure) -> None:
+        self._inner = None
+        if isinstance(failure.value, CancelledError) and not isinstance(failure.value, SocketException):
+            self.errback(OperationCanceledError("the operation was cancelled before it ended"))
+        else:
+            self.errback(failure)
+
+    # What callers see
+
+    @property
+    def id(self) -> int:
+        """A number greater than 0, unique in this process. Source: WinRT IAsyncInfo.Id."""
+        self._check_open()
+        if not self._id:
+            self._id = next(_ids)
+        return self._id
+
+    @property
+    def status(self) -> AsyncStatus:
+        """STARTED until the end; then COMPLETED, CANCELED or ERROR. Source: WinRT IAsyncInfo.Status."""
+        self._check_open()
+        return self._status
+
+    @property
+    def error_code(self) -> HResult:
+        """The HRESULT of the failure, 0 while there is none. Source: WinRT IAsyncInfo.ErrorCode."""
+        self._check_open()
+        if self._status is _STARTED or self._status is _COMPLETED:
+            return S_OK
+        return self._outcome.hresult if isinstance(self._outcome, SocketException) else E_FAIL
+
+    def cancel(self) -> None:
+        """Ask for an early end.
+
+        What was queued for the operation is taken back. Reads, writes, loads and stores end in ERROR with
+        OPERATION_ABORTED, everything else as CANCELED. Nothing happens to an operation that has ended.
+
+        Source: WinRT IAsyncInfo.Cancel.
+        """
+        if self.called:
+            super().cancel()
+            return
+        canceller = self._canceller
+        if canceller is not None:
+            canceller(self)
+        if not self.called:
+            self._suppressAlreadyCalled = True
+            self.errback(OperationCanceledError("the operation was cancelled before it ended"))
+
+    def close(self) -> None:
+        """Give up the results; afterwards no member may be used.
+
+        Raises:
+            SocketException: E_ILLEGAL_STATE_CHANGE, the operation has not ended.
+
+        Source: WinRT IAsyncInfo.Close.
+        """
+        if self._status is _STARTED:
+            raise SocketException(
+                "close() on an operation that has not ended: await it or cancel it first",
+                hresult=E_ILLEGAL_STATE_CHANGE,
+            )
+        self._look()
+        self._closed = True
+        self._outcome = None
+
+    def get_results(self) -> _T:
+        """Return the result.
+
+        Raises:
+            IllegalMethodCallError: the operation has not ended.
+            SocketException: what the operation ended with.
+
+        Source: WinRT IAsyncOperation.GetResults.
+        """
+        self._check_open()
+        status = self._status
+        if status is _COMPLETED:
+            return cast(_T, self._outcome)
+        if status is _STARTED:
+            raise IllegalMethodCallError("get_results() before the operation has ended: await it")
+        self._look()
+        # Several awaits share one exception object: each starts with a traceback of its own.
+        raise cast(BaseException, self._outcome).with_traceback(None)
+
+    @property
+    def completed(self) -> Callable[[AsyncOperation[_T], AsyncStatus], object] | None:
+        """A callable of (operation, status), called at the end; settable once.
+
+        Set after the end, it is called at once.
+
+        Raises:
+            SocketException: E_ILLEGAL_DELEGATE_ASSIGNMENT, it was set before.
+
+        Source: WinRT IAsyncOperation.Completed.
+        """
+        self._check_open()
+        return self._completed
+
+    @completed.setter
+    def completed(self, handler: Callable[[AsyncOperation[_T], AsyncStatus], object]) -> None:
+        self._check_open()
+        if self._completed is not None:
+            raise SocketException(
+                "completed was set before and can be set once", hresult=E_ILLEGAL_DELEGATE_ASSIGNMENT
+            )
+        self._completed = handler
+        if self._status is not _STARTED:
+            self._look()
+            handler(self, self._status)
+
+    def get(self) -> _T:
+        """Block until the end and return the result; for threads other than the reactor's.
+
+        Raises:
+            IllegalMethodCallError: called in the reactor's thread before the end, where it would wait
+                for itself.
+            SocketException: what the operation ended with.
+
+        Source: PyWinRT IAsyncOperation.get.
+        """
+        self.wait(None)
+        return self.get_results()
+
+    def wait(self, timeout: float | None) -> AsyncStatus:
+        """Block until the end or for ``timeout`` seconds; for threads other than the reactor's.
+
+        Returns:
+            The status: STARTED when the time ran out.
+
+        Raises:
+            IllegalMethodCallError: called in the reactor's thread before the end.
+
+        Source: PyWinRT IAsyncOperation.wait.
+        """
+        self._check_open()
+        if self._status is not _STARTED:
+            return self._status
+        if isInIOThread():
+            raise IllegalMethodCallError(
+                "get() and wait() block, and the reactor's thread must not: await the operation"
+            )
+        from twisted.internet import reactor
+
+        ended = threading.Event()
+        threads.blockingCallFromThread(cast(IReactorFromThreads, reactor), self._when_ended, ended.set)
+        ended.wait(timeout)
+        return self._status
+
+    def _when_ended(self, action: Callable[[], None]) -> None:
+        def pass_on(result: object) -> object:
+            action()
+            return result
+
+        self.addBoth(pass_on)
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        """Wait for the end and return the result or raise the error, every time it is awaited."""
+        while not self.called or self.paused:
+            loop = _get_running_loop()
+            if loop is not None and current_task(loop) is not None:
+                yield FutureBridge(self, loop)
+            else:
+                yield self
+        if self._status is _COMPLETED:
+            return cast(_T, self._outcome)
+        return self.get_results()
+
+    __iter__ = __await__
+
+    def _look(self) -> None:
+        if self._debugInfo is not None:
+            self._debugInfo.failResult = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise IllegalMethodCallError("the operation was closed and its results were given up")
+
+
+@implementer(IAsyncOperationWithProgress)
+class AsyncOperationWithProgress(AsyncOperation[_T], Generic[_T, _P]):
+    """An operation that says how far it has come.
+
+    Source: WinRT IAsyncOperationWithProgress.
+    """
+
+    _progress: Callable[[AsyncOperation[_T], _P], object] | None = None
+
+    @property
+    def progress(self) -> Callable[[AsyncOperation[_T], _P], object] | None:
+        """A callable of (operation, value), or None."""
+        self._check_open()
+        return self._progress
+
+    @progress.setter
+    def progress(self, handler: Callable[[AsyncOperation[_T], _P], object] | None) -> None:
+        self._check_open()
+        self._progress = handler
+
+    def report(self, value: _P) -> None:
+        """Tell the progress handler, if there is one (producers' side)."""
+        if self._progress is not None:
+            self._progress(self, value)
