@@ -1,0 +1,114 @@
+"""Endpoint pairs toward a host: which local address goes with which remote one, and in what order."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+
+from winsockets.foundation import DEFAULT_LIMITS, Limits
+from winsockets.networking._address import Address
+from winsockets.networking._endpoint_pair import EndpointPair
+from winsockets.networking._hostname import HostName
+from winsockets.networking._kinds import HostNameSortOptions
+from winsockets.networking._resolution import IResolvingReactor, resolve
+from winsockets.networking._services import Transport
+
+__all__ = ["get_endpoint_pairs", "local_host_toward", "sort_endpoint_pairs"]
+
+
+def local_host_toward(address: Address) -> HostName | None:
+    """Ask the system which of its addresses it would use to reach another one.
+
+    A datagram socket is connected and closed again: that chooses a route and sends nothing.
+
+    Args:
+        address: where to.
+
+    Returns:
+        The local address, or None when the system names none (no way leads there, no descriptor is free).
+    """
+    try:
+        with socket.socket(address.family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address.sockaddr)
+            name = probe.getsockname()
+    except OSError:
+        return None
+    if address.family == socket.AF_INET6:
+        return HostName(Address.ipv6(name[0].partition("%")[0], 0, name[3]).host)
+    return HostName(name[0])
+
+
+def sort_endpoint_pairs(
+    pairs: Iterable[EndpointPair], sort_options: HostNameSortOptions
+) -> list[EndpointPair]:
+    """Order endpoint pairs.
+
+    Args:
+        pairs: the pairs, best first.
+        sort_options: OPTIMIZE_FOR_LONG_CONNECTIONS keeps that order. NONE prefers, after each pair, the
+            best one that differs from it in both addresses, so that a failure of one address costs no
+            second try on it.
+
+    Returns:
+        The same pairs in the new order.
+
+    Source: WinRT HostNameSortOptions.
+    """
+    waiting = list(pairs)
+    if HostNameSortOptions.OPTIMIZE_FOR_LONG_CONNECTIONS in sort_options or not waiting:
+        return waiting
+    ordered = [waiting.pop(0)]
+    while waiting:
+        last = ordered[-1]
+        best = next((index for index, pair in enumerate(waiting) if _differ_in_both(pair, last)), 0)
+        ordered.append(waiting.pop(best))
+    return ordered
+
+
+def _differ_in_both(one: EndpointPair, other: EndpointPair) -> bool:
+    return one.local_host_name != other.local_host_name and one.remote_host_name != other.remote_host_name
+
+
+async def get_endpoint_pairs(
+    host: HostName,
+    port: int,
+    *,
+    reactor: IResolvingReactor,
+    transport: Transport,
+    sort_options: HostNameSortOptions = HostNameSortOptions.NONE,
+    limits: Limits = DEFAULT_LIMITS,
+    local_host: Callable[[Address], HostName | None] = local_host_toward,
+) -> list[EndpointPair]:
+    """Find the pairs that lead to a host, the best first.
+
+    Args:
+        host: the remote host.
+        port: the remote port.
+        reactor: gives resolver, time and threads.
+        transport: what the pairs are for.
+        sort_options: see `sort_endpoint_pairs`.
+        limits: ``resolve_timeout`` and ``max_addresses`` count here.
+        local_host: finds the local address that goes with a remote one.
+
+    Returns:
+        One pair for each remote address. The local service name is "", and the local host name None
+        where no way leads to the address at present.
+
+    Raises:
+        SocketException: as `resolve`.
+
+    Source: WinRT StreamSocket.GetEndpointPairsAsync, DatagramSocket.GetEndpointPairsAsync.
+    """
+    addresses = await resolve(
+        host,
+        port,
+        reactor=reactor,
+        transport=transport,
+        timeout=limits.resolve_timeout,
+        max_addresses=limits.max_addresses,
+    )
+    pairs = [
+        EndpointPair(local_host(address), "", HostName(address.host), str(address.port))
+        for address in addresses
+    ]
+    return sort_endpoint_pairs(pairs, sort_options)
