@@ -1,0 +1,122 @@
+"""What every test stands on: the reactor it runs on, and the checks that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+import pytest_twisted
+from hypothesis import HealthCheck, settings
+from twisted.internet import default
+from twisted.internet.task import deferLater
+
+# trial runs these, as it would run another project's
+collect_ignore = ["trial_suite"]
+
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("local"), max_examples=50, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_CLEANING_TURNS = 200
+_CLEANING_TURN_SECONDS = 0.005
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the reactors that pytest-twisted's own ``--reactor`` does not know."""
+    parser.addoption(
+        "--on-reactor",
+        choices=("epoll", "poll", "select", "asyncio"),
+        help="the reactor to run the tests on, instead of the system's default",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the chosen reactor the one that pytest-twisted installs."""
+    name = config.getoption("on_reactor")
+    if name == "asyncio":
+        config.option.reactor = name
+    elif name is not None:
+        default.install = import_module(f"twisted.internet.{name}reactor").install
+
+
+def pytest_report_header() -> str:
+    """Say on which reactor the tests run."""
+    from twisted.internet import reactor
+
+    return f"reactor: {type(reactor).__name__}"
+
+
+def _held(reactor: Any) -> dict[int, Any]:
+    """Everything that keeps the reactor busy on behalf of somebody, by identity."""
+    busy = [*reactor.getReaders(), *reactor.getWriters(), *reactor.getDelayedCalls()]
+    own = {id(reader) for reader in getattr(reactor, "_internalReaders", ())}
+    return {id(thing): thing for thing in busy if id(thing) not in own}
+
+
+@pytest.fixture(autouse=True)
+def clean_reactor() -> Iterator[None]:
+    """Fail a test that leaves descriptors or delayed calls in the reactor.
+
+    What is on its way out gets a bounded number of turns to go. What is still there then is taken out, so that
+    the next test is not blamed for it.
+    """
+    from twisted.internet import reactor
+
+    before = _held(reactor)
+    yield
+    for _ in range(_CLEANING_TURNS):
+        left = [thing for key, thing in _held(reactor).items() if key not in before]
+        if not left:
+            return
+        pytest_twisted.blockon(deferLater(reactor, _CLEANING_TURN_SECONDS))
+    for thing in left:
+        if hasattr(thing, "cancel"):
+            thing.cancel()
+        else:
+            reactor.removeReader(thing)
+            reactor.removeWriter(thing)
+    pytest.fail("the test left in the reactor: " + ", ".join(map(repr, left)), pytrace=False)
+
+
+@pytest.fixture
+def require_program() -> Callable[[str], str]:
+    """A function that gives the path of a program, and ends the test when the system does not have it.
+
+    On a continuous-integration machine (CI is set) that is a failure, elsewhere a skip.
+    """
+
+    def require(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            end = pytest.fail if os.environ.get("CI") else pytest.skip
+            end(f"this test needs the program {name}, which is not installed")
+        return path
+
+    return require
+
+
+def _open_descriptors() -> int | None:
+    """How many descriptors the process has open, where the system tells."""
+    return len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else None
+
+
+_DESCRIPTORS_AT_START = pytest.StashKey[int | None]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note the open descriptors, for the comparison at the end."""
+    session.config.stash[_DESCRIPTORS_AT_START] = _open_descriptors()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say whether descriptors were lost over the whole run."""
+    start = config.stash[_DESCRIPTORS_AT_START]
+    if start is not None:
+        terminalreporter.write_line(
+            f"open descriptors: {start} at the start, {_open_descriptors()} at the end"
+        )
