@@ -62,8 +62,8 @@ def _held(reactor: Any) -> dict[int, Any]:
 def clean_reactor() -> Iterator[None]:
     """Fail a test that leaves descriptors or delayed calls in the reactor.
 
-    What is on its way out gets a bounded number of turns to go. What is still there then is taken out, so that
-    the next test is not blamed for it.
+    What is on its way out gets a bounded number of turns to go. What is still there then is taken out, so
+    that the next test is not blamed for it.
     """
     from twisted.internet import reactor
 

@@ -1,4 +1,4 @@
-"""The suite's own foundations: the reactor it runs on, the checks after a test, programs that may be missing."""
+"""The suite's own foundations: its reactor, the checks after a test, programs that may be missing."""
 
 from __future__ import annotations
 

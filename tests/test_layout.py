@@ -1,4 +1,4 @@
-"""The shape of the source tree: small private modules behind public packages, nothing of Twisted's shadowed."""
+"""The shape of the source tree: small private modules behind public packages, Twisted left alone."""
 
 from __future__ import annotations
 
