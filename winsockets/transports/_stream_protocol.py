@@ -1,0 +1,455 @@
+"""The protocol under a StreamSocket: one waiting read, bounded unread bytes, ordered writes."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from winsockets.errors import (
+    BusyError,
+    ConnectionAbortError,
+    IllegalMethodCallError,
+    OperationAbortedError,
+    SocketException,
+    translate,
+)
+from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, Limits
+from winsockets.transports._contracts import ISink, IWriteSource
+from winsockets.transports._describe import describe_peer
+from winsockets.transports._foreign_sink import as_sink
+from winsockets.transports._write_queue import Pending, WriteQueue, as_views
+
+__all__ = ["StreamProtocol"]
+
+_ENOBUFS = getattr(errno, "ENOBUFS", 105)
+ENOBUFS_HRESULT = 0x80072747
+
+
+@implementer(IHalfCloseableProtocol, IWriteSource)
+class StreamProtocol(Protocol):
+    """Turns a connected transport into reads and writes that can be awaited.
+
+    Bytes go one way: what the transport delivers completes the waiting read, or joins the unread bytes;
+    above ``limits.read_high_water`` the transport is paused. What is written is sent at once when nothing
+    waits, and in order otherwise.
+
+    Args:
+        reactor: keeps the close deadline.
+        limits: the bounds of this connection.
+        on_connected: called with the protocol when the transport is there.
+
+    A cancelled read leaves every byte for the next one. A cancelled write that has not begun is taken out
+    whole; one that has begun breaks the connection, because the peer could not tell what is missing. A
+    reset ends pending operations with its error; bytes that arrived before it can still be read.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        limits: Limits,
+        on_connected: Callable[[StreamProtocol], None] | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._limits = limits
+        self._on_connected = on_connected
+        self._unread: bytes | bytearray = b""
+        self._reader: AsyncOperation[bytes] | None = None
+        self._read_size = 0
+        self._paused = False
+        self._ended = False
+        self._discarding = False
+        self._read_error: SocketException | None = None
+        self._queue: WriteQueue | None = None
+        self._write_error: SocketException | None = None
+        self._output_shut = False
+        self._closing = False
+        self._deadline: IDelayedCall | None = None
+        self._waiting_for_end: list[Deferred[None]] = []
+        self._lost = False
+        self._sink: ISink
+
+    # What the transport tells
+
+    def connectionMade(self) -> None:
+        """Take the transport over and announce the connection."""
+        self._sink = as_sink(self.transport)
+        self._sink.source = self
+        if self._on_connected is not None:
+            announce, self._on_connected = self._on_connected, None
+            announce(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Complete the waiting read, or keep the bytes for the next one."""
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            if len(data) > self._read_size:
+                self._keep(data[self._read_size :])
+                data = data[: self._read_size]
+            reader.callback(data)
+        elif not self._discarding:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._unread:
+            if isinstance(self._unread, bytes):
+                self._unread = bytearray(self._unread)
+            self._unread += data
+        else:
+            self._unread = data
+        if not self._paused and len(self._unread) >= self._limits.read_high_water:
+            self._paused = True
+            self._sink.pauseProducing()
+
+    def readConnectionLost(self) -> None:
+        """End the receiving direction; sending goes on."""
+        self._ended = True
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.callback(b"")
+
+    def writeConnectionLost(self) -> None:
+        """Nothing to do: the sending direction was ended by us."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End everything that waits, with the transport's reason."""
+        self._lost = True
+        self._sink.source = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        problem = reason.value
+        clean = isinstance(problem, ConnectionDone)
+        if not clean and self._read_error is None:
+            self._read_error = translate(reason, f"connection with {self.peer}")
+        self._fail_writes(
+            self._read_error
+            or ConnectionAbortError(f"send to {self.peer}: the connection is closed; connect again")
+        )
+        self._ended = True
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            if self._read_error is not None:
+                reader.errback(self._read_error)
+            else:
+                reader.callback(b"")
+        waiting, self._waiting_for_end = self._waiting_for_end, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    @property
+    def peer(self) -> str:
+        """The peer in words, for messages."""
+        return describe_peer(self.transport)
+
+    # Reading
+
+    def read(self, max_bytes: int) -> AsyncOperation[bytes]:
+        """Receive between one byte and ``max_bytes``.
+
+        Returns:
+            An operation that yields the bytes; none at the end of the stream, every time.
+
+        Raises:
+            BusyError: another read is pending.
+        """
+        if self._reader is not None:
+            raise BusyError(f"read from {self.peer}: another read is pending; await it first, one at a time")
+        if self._unread:
+            return AsyncOperation.from_result(self._take(max_bytes))
+        if self._read_error is not None:
+            return AsyncOperation.from_error(self._read_error)
+        if self._ended or max_bytes == 0:
+            return AsyncOperation.from_result(b"")
+        self._read_size = max_bytes
+        reader: AsyncOperation[bytes] = AsyncOperation(self._cancel_read)
+        self._reader = reader
+        return reader
+
+    def _take(self, max_bytes: int) -> bytes:
+        unread = self._unread
+        if len(unread) <= max_bytes:
+            data = bytes(unread)
+            self._unread = b""
+        elif isinstance(unread, bytes):
+            data = unread[:max_bytes]
+            self._unread = bytearray(memoryview(unread)[max_bytes:])
+        else:
+            data = bytes(memoryview(unread)[:max_bytes])
+            del unread[:max_bytes]
+        if self._paused and len(self._unread) <= self._limits.read_low_water and not self._closing:
+            self._paused = False
+            self._sink.resumeProducing()
+        return data
+
+    def _cancel_read(self, operation: Deferred[Any]) -> None:
+        self._reader = None
+        operation.errback(OperationAbortedError(f"read from {self.peer}: cancelled; the connection stays"))
+
+    def discard_input(self) -> None:
+        """Read no more: a pending read is aborted, and what arrives is thrown away."""
+        self._discarding = True
+        self._unread = b""
+        self._abort_reader()
+        if self._paused and not self._closing and not self._lost:
+            self._paused = False
+            self._sink.resumeProducing()
+
+    def _abort_reader(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.errback(OperationAbortedError(f"read from {self.peer}: aborted by close"))
+
+    # Writing
+
+    @property
+    def pending(self) -> bool:
+        """Whether any write waits."""
+        return bool(self._queue)
+
+    def write(self, data: Any) -> AsyncOperationWithProgress[int, int]:
+        """Send one buffer; the operation yields its size when the system has all of it."""
+        if type(data) is bytes and not self._queue and self._write_error is None and not self._output_shut:
+            try:
+                sent = self._sink.send(data)
+            except SocketException as problem:
+                self.write_failed(problem)
+            else:
+                size = len(data)
+                if sent == size:
+                    return AsyncOperationWithProgress.from_result(size)  # type: ignore[return-value]
+                return self._enqueue([memoryview(data)], size, sent)
+        return self.write_many((data,))
+
+    def write_many(self, buffers: Sequence[Any]) -> AsyncOperationWithProgress[int, int]:
+        """Send several buffers in as few calls as the system allows; one operation for all.
+
+        Returns:
+            An operation that yields the total size when the system has all of it, and reports progress.
+
+        Raises:
+            IllegalMethodCallError: the sending direction was closed.
+            SocketException: WSAENOBUFS, more than ``limits.write_queue`` waits already: the program
+                writes without ever awaiting.
+        """
+        views, size = as_views(buffers)
+        self._check_writable()
+        if self._write_error is not None:
+            return AsyncOperationWithProgress.from_error(self._write_error)  # type: ignore[return-value]
+        sent = 0
+        if not self._queue:
+            try:
+                sent = self._send(views)
+            except SocketException as problem:
+                self.write_failed(problem)
+                return AsyncOperationWithProgress.from_error(problem)  # type: ignore[return-value]
+            if sent == size:
+                return AsyncOperationWithProgress.from_result(size)  # type: ignore[return-value]
+        return self._enqueue(views, size, sent)
+
+    def _check_writable(self) -> None:
+        if self._output_shut:
+            raise IllegalMethodCallError(f"write to {self.peer}: the output stream was closed before")
+        queue = self._queue
+        if queue is not None and queue.charge > self._limits.write_queue:
+            raise SocketException(
+                f"write to {self.peer}: {queue.charge} bytes wait already (limit "
+                f"{self._limits.write_queue}); await the writes or flush_async() before writing more",
+                hresult=ENOBUFS_HRESULT,
+                errno=_ENOBUFS,
+            )
+
+    def _send(self, views: list[memoryview]) -> int:
+        if not views:
+            return 0
+        if len(views) == 1:
+            return self._sink.send(views[0])
+        return self._sink.send_vector(views[: self._sink.vector_limit])
+
+    def _enqueue(self, views: list[memoryview], size: int, sent: int) -> AsyncOperationWithProgress[int, int]:
+        operation: AsyncOperationWithProgress[int, int] = AsyncOperationWithProgress(self._cancel_write)
+        entry = Pending(operation, views, size, size)
+        entry.advance(sent)
+        if self._queue is None:
+            self._queue = WriteQueue()
+        if not self._queue:
+            self._sink.startWriting()
+        self._queue.append(entry)
+        return operation
+
+    def flush(self) -> AsyncOperation[bool]:
+        """Wait for every write so far; fails with the first failure among them."""
+        if self._write_error is not None:
+            return AsyncOperation.from_error(self._write_error)
+        if not self._queue:
+            return AsyncOperation.from_result(True)
+        operation: AsyncOperation[bool] = AsyncOperation(self._cancel_write)
+        self._queue.append(Pending(operation, [], 0, True))
+        return operation
+
+    def _cancel_write(self, operation: Deferred[Any]) -> None:
+        entry = self._queue.find(cast("AsyncOperation[Any]", operation)) if self._queue else None
+        if self._queue is None or entry is None:
+            return
+        self._queue.remove(entry)
+        if entry.sent:
+            problem = OperationAbortedError(
+                f"write to {self.peer}: cancelled after {entry.sent} of {entry.size} bytes; "
+                "the connection is broken off"
+            )
+            operation.errback(problem)
+            self.abort(problem)
+            return
+        operation.errback(OperationAbortedError(f"write to {self.peer}: cancelled before it began"))
+        if not self._queue:
+            self._sink.stopWriting()
+            self._drained()
+
+    def write_ready(self) -> None:
+        """Send what waits, as much as the system takes."""
+        queue = self._queue
+        complete: list[Pending] = []
+        while queue:
+            views = queue.front(self._sink.vector_limit)
+            size = sum(map(len, views))
+            try:
+                sent = self._send(views)
+            except SocketException as problem:
+                self._complete(complete)
+                self.write_failed(problem)
+                return
+            complete += queue.take(sent)
+            if sent < size:
+                self._complete(complete)
+                return
+        self._sink.stopWriting()
+        self._complete(complete)
+        if not self._queue:
+            self._drained()
+
+    def _complete(self, entries: list[Pending]) -> None:
+        for entry in entries:
+            if not entry.operation.called:
+                entry.operation.callback(entry.result)
+
+    def write_failed(self, problem: SocketException) -> None:
+        """Fail what waits. The receiving direction goes on: what the peer sent before is not lost."""
+        self._fail_writes(problem)
+        if not self._lost:
+            self._sink.stopWriting()
+            if self._closing:
+                self._sink.abortConnection()
+
+    def _fail_writes(self, problem: SocketException) -> None:
+        if self._write_error is None:
+            self._write_error = problem
+        if self._queue:
+            for entry in self._queue.clear():
+                entry.operation.errback(problem)
+
+    def _drained(self) -> None:
+        if self._closing:
+            self._finish()
+        elif self._output_shut and not self._lost:
+            self._sink.loseWriteConnection()
+
+    # Ending
+
+    def shut_output(self) -> None:
+        """Close the sending direction after what was written before; receiving goes on."""
+        if self._output_shut:
+            return
+        self._output_shut = True
+        if not self._queue and not self._closing and not self._lost and self._write_error is None:
+            self._sink.loseWriteConnection()
+
+    def close(self) -> None:
+        """Abort the pending read, send what was accepted, then close.
+
+        The peer sees an end of stream; or a reset if bytes it sent were never read, or if it takes longer
+        than ``limits.close_timeout``.
+
+        Source: WinRT StreamSocket.Close.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        self._abort_reader()
+        if self._lost:
+            return
+        self._sink.pauseProducing()
+        if self._queue:
+            self._deadline = self._reactor.callLater(self._limits.close_timeout, self._give_up)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._lost:
+            return
+        if self._unread:
+            self._sink.abortConnection()
+        else:
+            self._sink.loseConnection()
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        self.abort(
+            OperationAbortedError(
+                f"send to {self.peer}: the peer took nothing for {self._limits.close_timeout:g} s "
+                "after close; given up"
+            )
+        )
+
+    def abort(self, problem: SocketException) -> None:
+        """Break the connection off; what waits ends with ``problem``."""
+        self._closing = True
+        self._read_error = self._read_error or problem
+        self._fail_writes(problem)
+        if not self._lost:
+            self._sink.abortConnection()
+
+    def when_lost(self) -> Deferred[None]:
+        """Return a Deferred that fires when the transport is gone."""
+        deferred: Deferred[None] = Deferred(self._forget_waiting)
+        if self._lost:
+            deferred.callback(None)
+        else:
+            self._waiting_for_end.append(deferred)
+        return deferred
+
+    def _forget_waiting(self, deferred: Deferred[None]) -> None:
+        self._waiting_for_end.remove(deferred)
+
+    def cancel_io(self) -> None:
+        """End every pending read and write; the connection stays.
+
+        The rest of a write that has begun is still sent, or the peer would see a stream with a hole; its
+        operation ends all the same.
+        """
+        problem = OperationAbortedError(f"I/O with {self.peer}: cancelled by cancel_io_async()")
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.errback(problem)
+        if not self._queue:
+            return
+        entries = self._queue.clear()
+        cancelled = [entry.operation for entry in entries]
+        for entry in entries:
+            if entry.sent:
+                entry.operation = AsyncOperation(None)
+                entry.operation.addErrback(lambda _: None)
+                self._queue.append(entry)
+        if not self._queue:
+            self._sink.stopWriting()
+        for operation in cancelled:
+            operation.errback(problem)
+        if not self._queue:
+            self._drained()

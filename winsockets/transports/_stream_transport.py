@@ -1,0 +1,154 @@
+"""TCP transports that keep the errno, send at once, and lose no byte when the peer hangs up."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any, cast
+
+from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from winsockets.errors import translate
+from winsockets.transports._contracts import ISink, IWriteSource
+from winsockets.transports._describe import describe_peer
+
+__all__ = ["ServerTransport", "StreamTransport"]
+
+_DONE = ConnectionDone()
+# POSIX guarantees 16; Linux and macOS take 1,024. Beyond a few dozen buffers a call costs what they cost.
+_VECTOR_LIMIT = 256
+
+
+@implementer(ISink)
+class StreamTransport(tcp.Connection):
+    """What server and client transports share.
+
+    ``ITCPTransport.write`` works as in any Twisted transport; a protocol that is a sink's source sends
+    through ``send`` and ``send_vector`` instead and keeps its own queue.
+    """
+
+    source: IWriteSource | None = None
+    vector_limit = _VECTOR_LIMIT
+    _paused = False
+    _hung_up = False
+    _hang_up_reason: BaseException = _DONE
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Send what fits into the system's buffer now."""
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as problem:
+            raise translate(problem, f"send to {describe_peer(self)}") from problem
+
+    if hasattr(socket.socket, "sendmsg"):
+
+        def send_vector(self, views: Sequence[memoryview]) -> int:
+            """Send what fits of several buffers, in one call."""
+            try:
+                return self.socket.sendmsg(views)
+            except BlockingIOError:
+                return 0
+            except OSError as problem:
+                raise translate(problem, f"send to {describe_peer(self)}") from problem
+
+    else:  # Windows has no sendmsg
+
+        def send_vector(self, views: Sequence[memoryview]) -> int:
+            """Send what fits of several buffers, joined."""
+            return self.send(b"".join(views))
+
+    def doWrite(self) -> Any:
+        """Let the source send; without one, send what ``write`` buffered."""
+        source = self.source
+        if source is not None and source.pending:
+            source.write_ready()
+            return None
+        return super().doWrite()
+
+    def doRead(self) -> Any:
+        """Receive once and deliver; the reason for an end keeps the system's error."""
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError as problem:
+            return translate(problem, f"receive from {describe_peer(self)}")
+        if not data:
+            return _DONE
+        self.protocol.dataReceived(data)
+        return None
+
+    def pauseProducing(self) -> None:
+        """Stop receiving."""
+        self._paused = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Receive again; after a hang-up, what the system still holds."""
+        self._paused = False
+        if self._hung_up:
+            cast(Any, self.reactor).callLater(0, self._receive_rest)
+        else:
+            super().resumeProducing()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End the connection, unless received bytes are still waiting in the system.
+
+        Poll-like reactors report a hang-up of a descriptor that is not being read as a lost connection
+        without an errno, though the system may hold bytes that the peer sent before. Those stay readable:
+        writes fail at once with the real error, reading goes on when the protocol asks for more.
+        """
+        unexplained = type(reason.value) is ConnectionLost and hasattr(self, "socket")
+        if not unexplained or self.source is None:
+            super().connectionLost(reason)
+            return
+        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        action = f"connection with {describe_peer(self)}"
+        problem = translate(OSError(number, os.strerror(number)) if number else reason, action)
+        if self._paused and not self.disconnecting and not self._hung_up:
+            self._hung_up = True
+            self._hang_up_reason = problem
+            self.stopReading()
+            self.stopWriting()
+            self.source.write_failed(problem)
+        else:
+            super().connectionLost(Failure(problem))
+
+    def _receive_rest(self) -> None:
+        while not self._paused and self.connected and hasattr(self, "socket"):
+            outcome = self.doRead()
+            if outcome is not None:
+                if outcome is _DONE:
+                    outcome = self._hang_up_reason
+                super().connectionLost(Failure(outcome))
+                return
+
+    def loseConnection(self, *args: Any) -> None:
+        """Close in good order; after a hang-up there is nothing left to wait for."""
+        if self._hung_up and hasattr(self, "socket"):
+            cast(Any, self.reactor).callLater(0, self._close_hung_up)
+        else:
+            super().loseConnection(*args)
+
+    def _close_hung_up(self) -> None:
+        super().connectionLost(Failure(_DONE))
+
+
+class ServerTransport(StreamTransport, tcp.Server):
+    """An accepted connection.
+
+    Its port hears of the end, because the port limits how many there are.
+    """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End the connection and make room for another."""
+        port, was_open = self.server, self.connected
+        super().connectionLost(reason)
+        if was_open and not self.connected:
+            cast(Any, port).connection_ended()
