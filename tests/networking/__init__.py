@@ -1,0 +1,1 @@
+"""Tests of host names, endpoint pairs, services, resolution and racing."""
