@@ -1,0 +1,1 @@
+"""Cases as another project's suite has them: ``trial.unittest``, run by ``trial``."""
