@@ -1,0 +1,138 @@
+"""What an installed winsockets brings with it, and that the integration command is README's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def installed() -> Distribution:
+    """The installed distribution, from a wheel; a checkout on the path has none."""
+    try:
+        found = distribution("winsockets")
+    except PackageNotFoundError:
+        found = None
+    if found is None or not any(file.match("winsockets/__init__.py") for file in found.files or ()):
+        end = pytest.fail if os.environ.get("CI") else pytest.skip
+        end("winsockets is not installed from a wheel here; tox does that")
+    assert found is not None
+    return found
+
+
+def script(name: str) -> str:
+    """The path of a command installed beside this interpreter."""
+    path = shutil.which(name, path=sysconfig.get_path("scripts"))
+    assert path is not None, f"there is no command {name} beside {sys.executable}"
+    return path
+
+
+def test_a_wheel_holds_the_package_the_plugin_and_the_typing_mark_only(installed: Distribution) -> None:
+    """The tests stay at home, and no package file of Twisted's is overwritten."""
+    files = {file.as_posix() for file in installed.files or () if file.suffix != ".pyc"}
+    assert "winsockets/py.typed" in files
+    assert {file for file in files if file.startswith("twisted/")} == {"twisted/plugins/winsockets_echo.py"}
+    tops = {file.partition("/")[0] for file in files}
+    assert tops - {"..", f"winsockets-{installed.version}.dist-info"} == {"winsockets", "twisted"}
+
+
+def test_twistd_lists_the_plugin(installed: Distribution, tmp_path: Path) -> None:
+    """The plugin is found without any help from the working directory."""
+    help_text = subprocess.run(
+        [script("twistd"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert "winsockets-echo" in help_text
+
+
+def test_the_command_is_installed(installed: Distribution, tmp_path: Path) -> None:
+    """``winsockets --help`` describes itself."""
+    help_text = subprocess.run(
+        [script("winsockets"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert "echo" in help_text
+
+
+@pytest.fixture
+def integration_run(
+    tmp_path: Path, require_program: Callable[[str], str]
+) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """A function that gives a README to the integration command and returns what that did."""
+    bash = require_program("bash")
+    (tmp_path / ".ci").mkdir()
+    command = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+
+    def run(readme: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "README.md").write_text(readme, encoding="utf-8")
+        return subprocess.run([bash, command], cwd="/", capture_output=True, text=True, check=False)
+
+    return run
+
+
+README = """
+<!-- run-command -->
+```sh
+echo "not this one"
+```
+
+<!-- test-command -->
+```sh
+printf '%s\\n' '{first}' 'elsewhere: 7 failed' '{second}' && exit {status}
+```
+
+```sh
+echo "nor this one"
+```
+"""
+
+
+def test_the_integration_command_runs_readme_and_sums_up(
+    integration_run: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    """The closing lines of pytest and trial are added up in the last line."""
+    done = integration_run(
+        README.format(
+            first="===== 30 passed, 2 skipped in 1.25s (0:00:01) =====",
+            second="PASSED (skips=1, successes=12)",
+            status=0,
+        )
+    )
+    assert done.stdout.splitlines()[-1] == "42 passed, 0 failed"
+    assert done.returncode == 0
+    assert "one\n" not in done.stdout
+
+
+def test_the_integration_command_fails_when_readmes_does(
+    integration_run: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    """Failures and errors count, the exit status is passed on, and a failed environment is named."""
+    done = integration_run(
+        README.format(
+            first="=== 1 failed, 30 passed, 2 errors in 1.25s ===",
+            second="  lint: FAIL code 1 (2.57 seconds)",
+            status=3,
+        )
+    )
+    assert done.stdout.splitlines()[-2:] == [
+        "exit status 3; failed environments: lint",
+        "30 passed, 3 failed",
+    ]
+    assert done.returncode == 3
+
+
+def test_a_readme_without_the_command_is_an_error(
+    integration_run: Callable[[str], subprocess.CompletedProcess[str]],
+) -> None:
+    """Nothing to run is no success."""
+    done = integration_run("# winsockets\n")
+    assert done.returncode == 1
+    assert "<!-- test-command -->" in done.stderr
