@@ -6,6 +6,7 @@ import socket
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv6Address
 from twisted.internet.defer import Deferred
 
 from tests.networking.resolvers import Reactor, Resolver
@@ -106,6 +107,12 @@ def test_each_remote_address_makes_a_pair():
         ("2001:db8::1", "80"),
         ("192.0.2.1", "80"),
     ]
+
+
+def test_the_scope_of_a_remote_address_is_kept():
+    """A link-local address without its interface leads nowhere."""
+    (pair,) = found(IPv6Address("TCP", "fe80::1", 80, 0, 3), local_host=by_family)
+    assert pair.remote_host_name == HostName("fe80::1%3")
 
 
 def test_the_options_decide_the_order():

@@ -150,14 +150,16 @@ class Race:
         raise ValueError(f"attempt {index} is not under way")
 
     def _start_next(self, now: float) -> Step:
-        step = Step()
-        if self._started < len(self.addresses) and len(self._running) < self._max_parallel:
-            step = Step(start=(self._started,))
-            self._running.add(self._started)
-            self._started += 1
+        # There is room: the deadline is set only while there is, and a failure makes some.
+        if self._started == len(self.addresses):
+            self.deadline = None
+            return Step()
+        index = self._started
+        self._started += 1
+        self._running.add(index)
         more = self._started < len(self.addresses) and len(self._running) < self._max_parallel
         self.deadline = now + self._delay if more else None
-        return step
+        return Step(start=(index,))
 
 
 def interleave(addresses: Iterable[Address]) -> tuple[Address, ...]:
