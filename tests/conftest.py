@@ -109,7 +109,10 @@ _DESCRIPTORS_AT_START = pytest.StashKey[int | None]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Note the open descriptors, for the comparison at the end."""
+    """Note the open descriptors, once the reactor runs and has its own, for the comparison at the end."""
+    from twisted.internet import reactor
+
+    pytest_twisted.blockon(deferLater(reactor, 0))
     session.config.stash[_DESCRIPTORS_AT_START] = _open_descriptors()
 
 
