@@ -46,8 +46,9 @@ from winsockets.errors._hresult import (
     HResult,
 )
 from winsockets.errors._status import SocketErrorStatus, WebErrorStatus
-from winsockets.errors._table import SocketError, WebError
+from winsockets.errors._table import SocketError
 from winsockets.errors._translate import translate
+from winsockets.errors._web_table import WebError
 
 __all__ = [
     "ERROR_CANCELLED",

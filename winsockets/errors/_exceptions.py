@@ -37,7 +37,8 @@ from twisted.internet import defer, error
 from winsockets.errors import _hresult as codes
 from winsockets.errors._hresult import E_FAIL, HResult, win32
 from winsockets.errors._status import SocketErrorStatus, WebErrorStatus
-from winsockets.errors._table import ROWS, SocketError
+from winsockets.errors._table import SocketError, errno_of, hresult_of
+from winsockets.errors._web_table import web_hresult_of
 
 __all__ = [
     "AccessDeniedError",
@@ -62,10 +63,6 @@ __all__ = [
     "UntranslatableError",
 ]
 
-_PRIMARY_HRESULT: dict[SocketErrorStatus | WebErrorStatus, HResult] = {
-    row.status: row.hresults[0] for row in ROWS
-}
-
 
 class SocketException(OSError):
     """A failure of a socket, a stream or a name, with its numbers.
@@ -74,7 +71,7 @@ class SocketException(OSError):
         message: what was attempted, with whom, and what to do.
         status: the network status; left out, it follows from the HRESULT.
         hresult: the HRESULT; left out, it follows from the status, or is the class's own.
-        errno: the POSIX number (or the resolver's), if one is known.
+        errno: the POSIX number (or the resolver's); left out, it follows from the status.
 
     Attributes:
         status: SocketErrorStatus, or WebErrorStatus on WebSockets.
@@ -100,12 +97,15 @@ class SocketException(OSError):
         errno: int | None = None,
     ) -> None:
         OSError.__init__(self, message)
-        if hresult is None:
-            hresult = self._hresult if status is None else _PRIMARY_HRESULT.get(status, self._hresult)
+        # The two enumerations share numbers, so a status is looked up in the table of its own kind.
+        if hresult is None and status is not None:
+            hresult = web_hresult_of(status) if isinstance(status, WebErrorStatus) else hresult_of(status)
         self.message = message
-        self.hresult = HResult(hresult)
+        self.hresult = HResult(self._hresult if hresult is None else hresult)
         self.winerror = int(self.hresult)
         self.status = SocketError.get_status(self.hresult) if status is None else status
+        if errno is None and isinstance(self.status, SocketErrorStatus):
+            errno = errno_of(self.status)
         self.errno = self._errno if errno is None else errno
         self.strerror = message
 
@@ -119,18 +119,19 @@ class SocketException(OSError):
         return self.errno
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle and copy with all numbers kept."""
-        return (type(self)._rebuild, (self.message, self.status, int(self.hresult), self.errno))
+        """Pickle and copy with all numbers, notes and attributes kept; private attributes stay behind."""
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if name == "__notes__" or not name.startswith("_")
+        }
+        return (type(self), (self.message,), {**state, "errno": self.errno, "winerror": self.winerror})
 
-    @classmethod
-    def _rebuild(
-        cls, message: str, status: SocketErrorStatus | WebErrorStatus, hresult: int, errno: int | None
-    ) -> SocketException:
-        return cls(message, status=status, hresult=hresult, errno=errno)
 
-
-def _status(status: SocketErrorStatus) -> HResult:
-    return _PRIMARY_HRESULT[status]
+def _of(status: SocketErrorStatus) -> HResult:
+    hresult = hresult_of(status)
+    assert hresult is not None
+    return hresult
 
 
 class AccessDeniedError(SocketException, PermissionError):
@@ -143,21 +144,20 @@ class AccessDeniedError(SocketException, PermissionError):
 class AddressInUseError(SocketException, error.CannotListenError):
     """The local address and port are taken (ADDRESS_ALREADY_IN_USE).
 
-    ``interface``, ``port`` and ``socketError`` are those of Twisted's error where it was the cause.
+    ``interface`` and ``port`` are those of Twisted's error where it was the cause, ``socketError`` is what
+    the system said.
     """
 
     interface: str = ""
     port: int | None = None
     socketError: BaseException | None = None
-    _hresult = _status(SocketErrorStatus.ADDRESS_ALREADY_IN_USE)
-    _errno = numbers.EADDRINUSE
+    _hresult = _of(SocketErrorStatus.ADDRESS_ALREADY_IN_USE)
 
 
 class AddressNotAvailableError(SocketException, error.ConnectBindError):
     """The local address is not one of this machine (CANNOT_ASSIGN_REQUESTED_ADDRESS)."""
 
-    _hresult = _status(SocketErrorStatus.CANNOT_ASSIGN_REQUESTED_ADDRESS)
-    _errno = numbers.EADDRNOTAVAIL
+    _hresult = _of(SocketErrorStatus.CANNOT_ASSIGN_REQUESTED_ADDRESS)
 
 
 class BusyError(SocketException):
@@ -170,8 +170,7 @@ class BusyError(SocketException):
 class ConnectRefusedError(SocketException, builtins.ConnectionRefusedError, error.ConnectionRefusedError):
     """Nobody listens at the remote address (CONNECTION_REFUSED)."""
 
-    _hresult = _status(SocketErrorStatus.CONNECTION_REFUSED)
-    _errno = numbers.ECONNREFUSED
+    _hresult = _of(SocketErrorStatus.CONNECTION_REFUSED)
 
 
 class ConnectionAbortError(
@@ -179,8 +178,7 @@ class ConnectionAbortError(
 ):
     """The local system gave the connection up (SOFTWARE_CAUSED_CONNECTION_ABORT)."""
 
-    _hresult = _status(SocketErrorStatus.SOFTWARE_CAUSED_CONNECTION_ABORT)
-    _errno = numbers.ECONNABORTED
+    _hresult = _of(SocketErrorStatus.SOFTWARE_CAUSED_CONNECTION_ABORT)
 
 
 class ConnectionTimedOutError(
@@ -188,8 +186,7 @@ class ConnectionTimedOutError(
 ):
     """A phase passed its deadline, or TCP gave up (CONNECTION_TIMED_OUT)."""
 
-    _hresult = _status(SocketErrorStatus.CONNECTION_TIMED_OUT)
-    _errno = numbers.ETIMEDOUT
+    _hresult = _of(SocketErrorStatus.CONNECTION_TIMED_OUT)
 
 
 class IllegalMethodCallError(SocketException, RuntimeError):
@@ -208,22 +205,20 @@ class InvalidArgumentError(SocketException, ValueError):
 class MessageTooLongError(SocketException, error.MessageLengthError):
     """A datagram is larger than the network or the receiver's buffer takes (MESSAGE_TOO_LONG)."""
 
-    _hresult = _status(SocketErrorStatus.MESSAGE_TOO_LONG)
-    _errno = numbers.EMSGSIZE
+    _hresult = _of(SocketErrorStatus.MESSAGE_TOO_LONG)
 
 
 class NameResolutionError(SocketException, socket.gaierror, error.DNSLookupError, error.UnknownHostError):
     """A host name gave no address (HOST_NOT_FOUND and its neighbours); errno is the resolver's number."""
 
-    _hresult = _status(SocketErrorStatus.HOST_NOT_FOUND)
+    _hresult = _of(SocketErrorStatus.HOST_NOT_FOUND)
     _errno = socket.EAI_NONAME
 
 
 class NetworkUnreachableError(SocketException, error.NoRouteError):
     """No way leads there (NETWORK_IS_UNREACHABLE, UNREACHABLE_HOST, NETWORK_IS_DOWN, HOST_IS_DOWN)."""
 
-    _hresult = _status(SocketErrorStatus.NETWORK_IS_UNREACHABLE)
-    _errno = numbers.ENETUNREACH
+    _hresult = _of(SocketErrorStatus.NETWORK_IS_UNREACHABLE)
 
 
 class ObjectClosedError(SocketException):
@@ -236,8 +231,7 @@ class ObjectClosedError(SocketException):
 class OperationAbortedError(SocketException, error.ConnectionAborted, defer.CancelledError):
     """A pending read or write was ended by close or cancel (OPERATION_ABORTED)."""
 
-    _hresult = _status(SocketErrorStatus.OPERATION_ABORTED)
-    _errno = numbers.ECANCELED
+    _hresult = _of(SocketErrorStatus.OPERATION_ABORTED)
 
 
 class OperationCanceledError(SocketException, defer.CancelledError):
@@ -256,14 +250,13 @@ class OutOfBoundsError(SocketException, IndexError):
 class ResetByPeerError(SocketException, builtins.ConnectionResetError, error.ConnectionLost):
     """The peer broke the connection off (CONNECTION_RESET_BY_PEER)."""
 
-    _hresult = _status(SocketErrorStatus.CONNECTION_RESET_BY_PEER)
-    _errno = numbers.ECONNRESET
+    _hresult = _of(SocketErrorStatus.CONNECTION_RESET_BY_PEER)
 
 
 class UnknownServiceError(SocketException, error.ServiceNameUnknownError):
     """A service name is neither a port nor known here (CLASS_TYPE_NOT_FOUND)."""
 
-    _hresult = _status(SocketErrorStatus.CLASS_TYPE_NOT_FOUND)
+    _hresult = _of(SocketErrorStatus.CLASS_TYPE_NOT_FOUND)
 
 
 class UntranslatableError(SocketException, UnicodeError):

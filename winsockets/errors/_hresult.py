@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import SupportsIndex
 
 __all__ = [
@@ -37,6 +38,7 @@ class HResult(int):
             object value.
 
     Raises:
+        TypeError: the value is not a whole number.
         ValueError: the number does not fit 32 bits.
 
     Source: WinRT HResult.
@@ -46,7 +48,7 @@ class HResult(int):
 
     def __new__(cls, value: SupportsIndex) -> HResult:
         """Fold the unsigned spelling into the signed one."""
-        number = value.__index__()
+        number = operator.index(value)
         if not -0x80000000 <= number <= 0xFFFFFFFF:
             raise ValueError(f"{number:#x} does not fit a 32-bit HRESULT")
         return super().__new__(cls, number - 0x100000000 if number > 0x7FFFFFFF else number)

@@ -1,7 +1,8 @@
 """The one table behind every status: native code, errno, resolver error, meaning, advice.
 
 Nothing else in the package decides a status. The rows follow Winsock's numbering because WinRT's statuses
-do; the errno names are looked up on the running system, and one that it lacks is skipped.
+do; the errno names are looked up on the running system, and one that it lacks is skipped. Winsock's own
+numbers need no names: HRESULTs are made of them.
 """
 
 from __future__ import annotations
@@ -11,9 +12,19 @@ import socket
 from typing import NamedTuple
 
 from winsockets.errors._hresult import ERROR_OPERATION_ABORTED, HResult, win32
-from winsockets.errors._status import SocketErrorStatus, WebErrorStatus
+from winsockets.errors._status import SocketErrorStatus
 
-__all__ = ["BY_ERRNO", "BY_RESOLVER_ERROR", "ROWS", "Row", "SocketError", "WebError"]
+__all__ = [
+    "ROWS",
+    "Row",
+    "SocketError",
+    "errno_of",
+    "hresult_of",
+    "row_of_errno",
+    "row_of_resolver_error",
+    "row_of_status",
+    "row_of_windows_error",
+]
 
 
 class Row(NamedTuple):
@@ -22,8 +33,8 @@ class Row(NamedTuple):
     Attributes:
         status: the WinRT status.
         hresults: the HRESULTs that carry it; the first is the one our exceptions use.
-        errnos: names of POSIX and Winsock errno constants.
-        resolver: names of getaddrinfo error constants.
+        errnos: names of errno constants; the first that exists is the one our exceptions use.
+        resolver: names of getaddrinfo error constants, likewise.
         meaning: what happened, for messages.
         advice: what the reader can do about it.
     """
@@ -50,18 +61,23 @@ ROWS: tuple[Row, ...] = (
         ("ECANCELED",),
         meaning="the operation was aborted by a close or a cancel",
     ),
-    Row(_S.HTTP_INVALID_SERVER_RESPONSE, (win32(12152),), meaning="the proxy's answer makes no sense"),
+    Row(
+        _S.HTTP_INVALID_SERVER_RESPONSE,
+        (win32(12152),),
+        meaning="the proxy's answer makes no sense",
+        advice="check the proxy's address",
+    ),
     Row(
         _S.CONNECTION_TIMED_OUT,
         (win32(10060), win32(121)),
-        ("ETIMEDOUT", "WSAETIMEDOUT"),
+        ("ETIMEDOUT",),
         meaning="timed out",
         advice="check the address and that no firewall drops the packets",
     ),
     Row(
         _S.ADDRESS_FAMILY_NOT_SUPPORTED,
         (win32(10047),),
-        ("EAFNOSUPPORT", "WSAEAFNOSUPPORT"),
+        ("EAFNOSUPPORT",),
         ("EAI_FAMILY",),
         "this system does not offer the address family",
         "use an address of a family that is configured here",
@@ -69,9 +85,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         _S.SOCKET_TYPE_NOT_SUPPORTED,
         (win32(10044),),
-        ("ESOCKTNOSUPPORT", "WSAESOCKTNOSUPPORT"),
+        ("ESOCKTNOSUPPORT",),
         ("EAI_SOCKTYPE",),
         "this system does not offer the kind of socket",
+        "use a kind that is configured here",
     ),
     Row(
         _S.HOST_NOT_FOUND,
@@ -104,70 +121,70 @@ ROWS: tuple[Row, ...] = (
     Row(
         _S.ADDRESS_ALREADY_IN_USE,
         (win32(10048),),
-        ("EADDRINUSE", "WSAEADDRINUSE"),
+        ("EADDRINUSE",),
         meaning="the address is already in use",
         advice="stop the program that holds the port, or choose another",
     ),
     Row(
         _S.CANNOT_ASSIGN_REQUESTED_ADDRESS,
         (win32(10049),),
-        ("EADDRNOTAVAIL", "WSAEADDRNOTAVAIL"),
+        ("EADDRNOTAVAIL",),
         meaning="the address does not belong to this machine",
         advice="use an address of a local interface",
     ),
     Row(
         _S.CONNECTION_REFUSED,
         (win32(10061), win32(1225)),
-        ("ECONNREFUSED", "WSAECONNREFUSED"),
+        ("ECONNREFUSED",),
         meaning="connection refused",
         advice="check that a program listens there",
     ),
     Row(
         _S.NETWORK_IS_UNREACHABLE,
         (win32(10051), win32(1231)),
-        ("ENETUNREACH", "WSAENETUNREACH"),
+        ("ENETUNREACH",),
         meaning="there is no route to that network",
         advice="check the address and the routing table",
     ),
     Row(
         _S.UNREACHABLE_HOST,
         (win32(10065), win32(1232)),
-        ("EHOSTUNREACH", "WSAEHOSTUNREACH"),
+        ("EHOSTUNREACH",),
         meaning="the host cannot be reached",
         advice="check that it is up and on the network",
     ),
     Row(
         _S.NETWORK_IS_DOWN,
         (win32(10050),),
-        ("ENETDOWN", "WSAENETDOWN"),
+        ("ENETDOWN",),
         meaning="the local network is down",
         advice="check the network interface",
     ),
     Row(
         _S.NETWORK_DROPPED_CONNECTION_ON_RESET,
         (win32(10052),),
-        ("ENETRESET", "WSAENETRESET"),
+        ("ENETRESET",),
         meaning="keep-alive found the connection dead",
         advice="connect again",
     ),
     Row(
         _S.SOFTWARE_CAUSED_CONNECTION_ABORT,
         (win32(10053), win32(1236)),
-        ("ECONNABORTED", "EPIPE", "WSAECONNABORTED"),
+        ("ECONNABORTED", "EPIPE"),
         meaning="the connection is gone",
         advice="connect again",
     ),
     Row(
         _S.CONNECTION_RESET_BY_PEER,
         (win32(10054), win32(64), win32(1234)),
-        ("ECONNRESET", "WSAECONNRESET"),
+        ("ECONNRESET",),
         meaning="the peer reset the connection",
         advice="connect again",
     ),
     Row(
         _S.HOST_IS_DOWN,
         (win32(10064),),
-        ("EHOSTDOWN", "WSAEHOSTDOWN"),
+        ("EHOSTDOWN",),
         meaning="the host is down",
         advice="check that it is up",
     ),
@@ -180,14 +197,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         _S.TOO_MANY_OPEN_FILES,
         (win32(10024),),
-        ("EMFILE", "ENFILE", "WSAEMFILE"),
+        ("EMFILE", "ENFILE"),
         meaning="too many open files",
         advice="close some, or raise the limit (ulimit -n)",
     ),
     Row(
         _S.MESSAGE_TOO_LONG,
         (win32(10040),),
-        ("EMSGSIZE", "WSAEMSGSIZE"),
+        ("EMSGSIZE",),
         meaning="the message is too long",
         advice="send smaller datagrams (65,507 bytes at most over IPv4)",
     ),
@@ -207,56 +224,56 @@ ROWS: tuple[Row, ...] = (
     ),
 )
 
-BY_ERRNO: dict[int, Row] = {
-    getattr(errno, name): row for row in ROWS for name in row.errnos if hasattr(errno, name)
+_BY_STATUS: dict[SocketErrorStatus, Row] = {row.status: row for row in ROWS}
+_BY_HRESULT: dict[int, Row] = {hresult: row for row in ROWS for hresult in row.hresults}
+# From the last row to the first: where a system gives two names one number, the earlier row has it.
+_BY_ERRNO: dict[int, Row] = {
+    getattr(errno, name): row for row in reversed(ROWS) for name in row.errnos if hasattr(errno, name)
 }
-BY_RESOLVER_ERROR: dict[int, Row] = {
-    getattr(socket, name): row for row in ROWS for name in row.resolver if hasattr(socket, name)
+_BY_RESOLVER_ERROR: dict[int, Row] = {
+    getattr(socket, name): row for row in reversed(ROWS) for name in row.resolver if hasattr(socket, name)
 }
-_BY_HRESULT: dict[int, SocketErrorStatus] = {hresult: row.status for row in ROWS for hresult in row.hresults}
+_WINSOCK = range(10_000, 12_000)
 
-_W = WebErrorStatus
-_WEB: dict[int, WebErrorStatus] = {
-    win32(12002): _W.TIMEOUT,
-    win32(12007): _W.HOST_NAME_NOT_RESOLVED,
-    win32(12017): _W.OPERATION_CANCELED,
-    win32(995): _W.OPERATION_CANCELED,
-    win32(1223): _W.OPERATION_CANCELED,
-    HResult(0x80004004): _W.OPERATION_CANCELED,
-    win32(12029): _W.CANNOT_CONNECT,
-    win32(12030): _W.CONNECTION_ABORTED,
-    win32(12031): _W.CONNECTION_RESET,
-    win32(12037): _W.CERTIFICATE_EXPIRED,
-    win32(12038): _W.CERTIFICATE_COMMON_NAME_IS_INCORRECT,
-    win32(12039): _W.HTTP_TO_HTTPS_ON_REDIRECTION,
-    win32(12040): _W.HTTPS_TO_HTTP_ON_REDIRECTION,
-    win32(12045): _W.CERTIFICATE_IS_INVALID,
-    win32(12169): _W.CERTIFICATE_IS_INVALID,
-    win32(12055): _W.CERTIFICATE_CONTAINS_ERRORS,
-    win32(12170): _W.CERTIFICATE_REVOKED,
-    win32(12152): _W.ERROR_HTTP_INVALID_SERVER_RESPONSE,
-    win32(12156): _W.REDIRECT_FAILED,
-    win32(12163): _W.DISCONNECTED,
-    win32(12164): _W.SERVER_UNREACHABLE,
-    HResult(0x80190001): _W.UNEXPECTED_STATUS_CODE,
-    HResult(0x80190003): _W.UNEXPECTED_REDIRECTION,
-    HResult(0x80190004): _W.UNEXPECTED_CLIENT_ERROR,
-    HResult(0x80190005): _W.UNEXPECTED_SERVER_ERROR,
-    # Plain socket errors met below a WebSocket.
-    win32(10061): _W.CANNOT_CONNECT,
-    win32(10054): _W.CONNECTION_RESET,
-    win32(10053): _W.CONNECTION_ABORTED,
-    win32(10060): _W.TIMEOUT,
-    win32(11001): _W.HOST_NAME_NOT_RESOLVED,
-    win32(11002): _W.HOST_NAME_NOT_RESOLVED,
-    win32(11004): _W.HOST_NAME_NOT_RESOLVED,
-}
-_HTTP_FACILITY = HResult(0x80190000)
-_HTTP_CLASSES = {
-    3: _W.UNEXPECTED_REDIRECTION,
-    4: _W.UNEXPECTED_CLIENT_ERROR,
-    5: _W.UNEXPECTED_SERVER_ERROR,
-}
+
+def row_of_status(status: SocketErrorStatus) -> Row:
+    """Find the row of a status other than UNKNOWN."""
+    return _BY_STATUS[status]
+
+
+def row_of_errno(number: int) -> Row | None:
+    """Find the row of a POSIX errno of this system or of a Winsock number."""
+    return _BY_ERRNO.get(number) or _row_of_winsock(number)
+
+
+def row_of_resolver_error(number: int) -> Row | None:
+    """Find the row of a getaddrinfo error, which is a Winsock number on Windows."""
+    return _BY_RESOLVER_ERROR.get(number) or _row_of_winsock(number)
+
+
+def row_of_windows_error(number: int) -> Row | None:
+    """Find the row of what ``OSError.winerror`` holds on Windows."""
+    return _BY_HRESULT.get(win32(number)) if 0 <= number <= 0xFFFF else None
+
+
+def _row_of_winsock(number: int) -> Row | None:
+    return row_of_windows_error(number) if number in _WINSOCK else None
+
+
+def hresult_of(status: SocketErrorStatus) -> HResult | None:
+    """Give the HRESULT that stands for a status; UNKNOWN has none."""
+    row = _BY_STATUS.get(status)
+    return None if row is None else row.hresults[0]
+
+
+def errno_of(status: SocketErrorStatus) -> int | None:
+    """Give the errno or resolver error that stands for a status, if this system has one."""
+    row = _BY_STATUS.get(status)
+    if row is None:
+        return None
+    numbers = [getattr(errno, name, None) for name in row.errnos]
+    numbers += [getattr(socket, name, None) for name in row.resolver]
+    return next((number for number in numbers if number is not None), None)
 
 
 class SocketError:
@@ -273,39 +290,10 @@ class SocketError:
             The status; UNKNOWN for everything that is not a network error.
 
         Raises:
+            TypeError: the number is not a whole number.
             ValueError: the number does not fit 32 bits.
 
         Source: WinRT SocketError.GetStatus.
         """
-        return _BY_HRESULT.get(HResult(hresult), SocketErrorStatus.UNKNOWN)
-
-
-class WebError:
-    """Turns the HRESULT of a failed web operation into a status."""
-
-    @staticmethod
-    def get_status(hresult: int, /) -> WebErrorStatus:
-        """Look up the status of an HRESULT.
-
-        Args:
-            hresult: signed or unsigned 32-bit HRESULT.
-
-        Returns:
-            The status: an HTTP answer under its own number, or under its class (redirection, client,
-            server) where the number has no name; UNKNOWN for anything else.
-
-        Raises:
-            ValueError: the number does not fit 32 bits.
-
-        Source: WinRT WebError.GetStatus.
-        """
-        number = HResult(hresult)
-        if number in _WEB:
-            return _WEB[number]
-        http_status = number - _HTTP_FACILITY
-        if not 100 <= http_status < 600:
-            return WebErrorStatus.UNKNOWN
-        try:
-            return WebErrorStatus(http_status)
-        except ValueError:
-            return _HTTP_CLASSES.get(http_status // 100, WebErrorStatus.UNEXPECTED_STATUS_CODE)
+        row = _BY_HRESULT.get(HResult(hresult))
+        return SocketErrorStatus.UNKNOWN if row is None else row.status

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno as numbers
 import socket
+from typing import cast
 
 from twisted.internet import defer, error
-from twisted.python.failure import Failure, NoCurrentExceptionError
+from twisted.python.failure import Failure
 
 from winsockets.errors import _exceptions as family
 from winsockets.errors._exceptions import SocketException
 from winsockets.errors._status import SocketErrorStatus
-from winsockets.errors._table import BY_ERRNO, BY_RESOLVER_ERROR, ROWS, Row
+from winsockets.errors._table import (
+    Row,
+    row_of_errno,
+    row_of_resolver_error,
+    row_of_status,
+    row_of_windows_error,
+)
 
 __all__ = ["translate"]
 
 _S = SocketErrorStatus
-_BY_STATUS: dict[SocketErrorStatus, Row] = {row.status: row for row in ROWS}
 _CLASS: dict[SocketErrorStatus, type[SocketException]] = {
     _S.OPERATION_ABORTED: family.OperationAbortedError,
     _S.CONNECTION_TIMED_OUT: family.ConnectionTimedOutError,
@@ -36,23 +42,35 @@ _CLASS: dict[SocketErrorStatus, type[SocketException]] = {
     _S.CONNECTION_RESET_BY_PEER: family.ResetByPeerError,
     _S.MESSAGE_TOO_LONG: family.MessageTooLongError,
 }
-# What Twisted says without an errno.
-_BY_TWISTED: tuple[tuple[type[BaseException], SocketErrorStatus], ...] = (
+# What an error says without a number.
+_BY_KIND: tuple[tuple[type[BaseException], SocketErrorStatus], ...] = (
     (error.ConnectionAborted, _S.OPERATION_ABORTED),
     (error.ConnectionLost, _S.CONNECTION_RESET_BY_PEER),
+    (error.ConnectionDone, _S.SOFTWARE_CAUSED_CONNECTION_ABORT),
     (error.TimeoutError, _S.CONNECTION_TIMED_OUT),
     (error.TCPTimedOutError, _S.CONNECTION_TIMED_OUT),
-    (error.DNSLookupError, _S.HOST_NOT_FOUND),
-    (error.UnknownHostError, _S.HOST_NOT_FOUND),
+    (error.UserError, _S.OPERATION_ABORTED),
     (error.ServiceNameUnknownError, _S.CLASS_TYPE_NOT_FOUND),
     (error.ConnectionRefusedError, _S.CONNECTION_REFUSED),
     (error.NoRouteError, _S.NETWORK_IS_UNREACHABLE),
     (error.CannotListenError, _S.ADDRESS_ALREADY_IN_USE),
     (error.ConnectBindError, _S.CANNOT_ASSIGN_REQUESTED_ADDRESS),
     (error.MessageLengthError, _S.MESSAGE_TOO_LONG),
+    (error.UnsupportedAddressFamily, _S.ADDRESS_FAMILY_NOT_SUPPORTED),
+    (error.UnsupportedSocketType, _S.SOCKET_TYPE_NOT_SUPPORTED),
+    (defer.TimeoutError, _S.CONNECTION_TIMED_OUT),
     (TimeoutError, _S.CONNECTION_TIMED_OUT),
+    (ConnectionRefusedError, _S.CONNECTION_REFUSED),
+    (ConnectionResetError, _S.CONNECTION_RESET_BY_PEER),
+    (ConnectionAbortedError, _S.SOFTWARE_CAUSED_CONNECTION_ABORT),
+    (BrokenPipeError, _S.SOFTWARE_CAUSED_CONNECTION_ABORT),
 )
+# Their numbers are the resolver's, which on macOS are the same small numbers as errno's.
+_OF_RESOLVER = (socket.gaierror, error.UnknownHostError, error.DNSLookupError)
+_CANCELLATIONS = (defer.CancelledError, error.ConnectingCancelledError)
 _DENIED = {numbers.EACCES, numbers.EPERM}
+_NO_LISTENER = {_S.CONNECTION_REFUSED, _S.CONNECTION_RESET_BY_PEER}
+_RESOLVER_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
 def translate(problem: BaseException | Failure, action: str, *, datagram: bool = False) -> SocketException:
@@ -66,63 +84,75 @@ def translate(problem: BaseException | Failure, action: str, *, datagram: bool =
 
     Returns:
         An exception whose class, status, HRESULT and errno say the same thing, with ``problem`` as its
-        ``__cause__``. An error that no row of the table knows has status UNKNOWN and keeps its errno.
+        ``__cause__``. An error that no row of the table knows has status UNKNOWN and keeps its errno; one
+        of the resolver has status HOST_NOT_FOUND.
     """
     if isinstance(problem, Failure):
-        return translate(problem.value or NoCurrentExceptionError(), action, datagram=datagram)
+        return translate(cast(BaseException, problem.value), action, datagram=datagram)
     if isinstance(problem, SocketException):
         return problem
-    if isinstance(problem, defer.CancelledError):
+    if isinstance(problem, _CANCELLATIONS):
         result: SocketException = family.OperationCanceledError(f"{action}: cancelled")
+    elif isinstance(problem, _OF_RESOLVER):
+        result = _unresolved(problem, action)
     else:
         result = _build(problem, action, datagram)
     result.__cause__ = problem
-    if isinstance(result, family.AddressInUseError) and isinstance(problem, error.CannotListenError):
-        result.interface, result.port = problem.interface, problem.port
-        result.socketError = problem.socketError
+    if isinstance(result, family.AddressInUseError):
+        if isinstance(problem, error.CannotListenError):
+            result.interface, result.port = problem.interface, problem.port
+            result.socketError = problem.socketError
+        else:
+            result.socketError = problem
     return result
+
+
+def _unresolved(problem: BaseException, action: str) -> SocketException:
+    number = _number(problem)
+    if number is None:
+        return _from_row(row_of_status(_S.HOST_NOT_FOUND), action, None, "")
+    detail = f" ({_RESOLVER_NAMES.get(number, f'error {number}')})"
+    row = row_of_resolver_error(number)
+    if row is not None:
+        return _from_row(row, action, number, detail)
+    return family.NameResolutionError(
+        f"{action}: {_reason(problem)}{detail}; check the name server settings", errno=number
+    )
 
 
 def _build(problem: BaseException, action: str, datagram: bool) -> SocketException:
     number = _number(problem)
-    if isinstance(problem, socket.gaierror):
-        row = BY_RESOLVER_ERROR.get(number) if number is not None else None
-        if row is None:
-            row = _BY_STATUS[_S.HOST_NOT_FOUND]
-        return _from_row(row, action, number)
-    if number is not None:
-        if datagram and number in _REFUSED:
-            row = _BY_STATUS[_S.CONNECTION_RESET_BY_PEER]
-            return family.ResetByPeerError(
-                f"{action}: nobody listens at the peer's port ({_name(number)}); start the peer first",
-                errno=number,
-            )
-        if number in BY_ERRNO:
-            return _from_row(BY_ERRNO[number], action, number)
-        if number in _DENIED:
-            return family.AccessDeniedError(
-                f"{action}: permission denied ({_name(number)}); ports below 1024 and broadcast need rights",
-                errno=number,
-            )
-    for kind, status in _BY_TWISTED:
-        if isinstance(problem, kind):
-            return _from_row(_BY_STATUS[status], action, number)
-    reason = str(problem) or type(problem).__name__
-    return SocketException(f"{action}: {reason}", errno=number)
+    detail = "" if number is None else f" ({numbers.errorcode.get(number, f'error {number}')})"
+    row = None if number is None else row_of_errno(number)
+    windows_error = getattr(problem, "winerror", None)
+    if row is None and windows_error is not None:
+        row = row_of_windows_error(windows_error)
+        if row is not None:
+            # CPython knows no errno for it and says EINVAL.
+            number, detail = None, f" (WinError {windows_error})"
+    if row is None and (number in _DENIED or isinstance(problem, PermissionError)):
+        return family.AccessDeniedError(
+            f"{action}: permission denied{detail}; ports below 1024 and broadcast need rights", errno=number
+        )
+    if row is None:
+        row = next((row_of_status(status) for kind, status in _BY_KIND if isinstance(problem, kind)), None)
+    if row is None:
+        return SocketException(f"{action}: {_reason(problem)}{detail}", errno=number)
+    if datagram and row.status in _NO_LISTENER:
+        return family.ResetByPeerError(
+            f"{action}: nobody listens at the peer's port{detail}; start the peer first", errno=number
+        )
+    return _from_row(row, action, number, detail)
 
 
-_REFUSED = {number for number, row in BY_ERRNO.items() if row.status is _S.CONNECTION_REFUSED}
-
-
-def _from_row(row: Row, action: str, number: int | None) -> SocketException:
-    detail = f" ({_name(number)})" if number is not None else ""
+def _from_row(row: Row, action: str, number: int | None, detail: str) -> SocketException:
     advice = f"; {row.advice}" if row.advice else ""
     kind = _CLASS.get(row.status, SocketException)
     return kind(f"{action}: {row.meaning}{detail}{advice}", status=row.status, errno=number)
 
 
 def _number(problem: BaseException) -> int | None:
-    """Dig out the errno: Twisted keeps it in osError, in socketError, or in the first argument."""
+    """Dig out the errno: Twisted keeps it in osError, or in the error of the system that it wraps."""
     if isinstance(problem, error.CannotListenError):
         return _number(problem.socketError) if isinstance(problem.socketError, BaseException) else None
     number = getattr(problem, "osError", None)
@@ -131,10 +161,5 @@ def _number(problem: BaseException) -> int | None:
     return number if isinstance(number, int) else None
 
 
-_RESOLVER_NAMES = {
-    getattr(socket, name): name for row in ROWS for name in row.resolver if hasattr(socket, name)
-}
-
-
-def _name(number: int) -> str:
-    return numbers.errorcode.get(number) or _RESOLVER_NAMES.get(number, f"error {number}")
+def _reason(problem: BaseException) -> str:
+    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
