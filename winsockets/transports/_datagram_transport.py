@@ -107,6 +107,7 @@ class DatagramTransport(FileDescriptor):
         self._buffer = bytearray(self._limits.datagram_size)
         self._waiting: deque[_Waiting] = deque()
         self._ending: Deferred[None] | None = None
+        self._strangers = False
         self._ask_for_destination()
 
     def _ask_for_destination(self) -> None:
@@ -114,6 +115,16 @@ class DatagramTransport(FileDescriptor):
             self.socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
         elif self.family == socket.AF_INET and _IP_PKTINFO is not None:
             self.socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+    def connect(self, peer: Address) -> None:
+        """Fix the peer; datagrams of others that arrived before are dropped.
+
+        Raises:
+            OSError: as the system says.
+        """
+        self.socket.connect(peer.sockaddr)
+        self.peer = peer
+        self._strangers = True
 
     # Receiving
 
@@ -126,11 +137,16 @@ class DatagramTransport(FileDescriptor):
             try:
                 datagram = self._receive()
             except BlockingIOError:
+                self._strangers = False
                 return
             except OSError as problem:
                 receiver.receive_failed(self, translate(problem, self._action("receive"), datagram=True))
             else:
-                receiver.datagram_received(self, datagram)
+                if not self._strangers or self._is_peer(datagram.source):
+                    receiver.datagram_received(self, datagram)
+
+    def _is_peer(self, source: tuple[Any, ...]) -> bool:
+        return self.peer is not None and source[:2] == self.peer.sockaddr[:2]
 
     def _receive(self) -> Datagram:
         if not _HAS_RECVMSG:

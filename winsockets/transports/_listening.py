@@ -112,6 +112,11 @@ class ListeningPort(tcp.Port):
             raise
         return skt
 
+    @property
+    def number(self) -> int:
+        """The port number, once it listens."""
+        return int(self.getHost().port)
+
     def hold(self, reason: str) -> None:
         """Stop accepting until ``release`` was called for every reason."""
         if not self._holds:
@@ -220,7 +225,7 @@ def listen_stream(
                         continue
                     raise error from problem
                 ports.append(listening)
-                number = listening.getHost().port
+                number = listening.number
         except AddressInUseError:
             for listening in ports:
                 listening.loseConnection()

@@ -150,6 +150,11 @@ class StreamProtocol(Protocol):
         """The peer in words, for messages."""
         return describe_peer(self.transport)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the transport is gone."""
+        return self._lost
+
     # Reading
 
     def read(self, max_bytes: int) -> AsyncOperation[bytes]:
@@ -189,6 +194,11 @@ class StreamProtocol(Protocol):
             self._paused = False
             self._sink.resumeProducing()
         return data
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back in front of what is still to be read."""
+        if not self._discarding:
+            self._unread = data + self._unread
 
     def _cancel_read(self, operation: Deferred[Any]) -> None:
         self._reader = None

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from winsockets.errors import translate
 from winsockets.transports._contracts import ISink, IWriteSource
 from winsockets.transports._describe import describe_peer
+from winsockets.transports._tcp_info import TcpInfo, read_tcp_info
 
 __all__ = ["ServerTransport", "StreamTransport"]
 
@@ -33,6 +34,7 @@ class StreamTransport(tcp.Connection):
 
     source: IWriteSource | None = None
     vector_limit = _VECTOR_LIMIT
+    _local_name: tuple[Any, ...] = ("", 0)
     _paused = False
     _hung_up = False
     _hang_up_reason: BaseException = _DONE
@@ -84,6 +86,18 @@ class StreamTransport(tcp.Connection):
         self.protocol.dataReceived(data)
         return None
 
+    @property
+    def local_name(self) -> tuple[Any, ...]:
+        """The local socket address, also after the end of the connection."""
+        if hasattr(self, "socket"):
+            self._local_name = self.socket.getsockname()
+        return self._local_name
+
+    @property
+    def tcp_info(self) -> TcpInfo | None:
+        """What the system measured so far; None when the connection or the system cannot tell."""
+        return read_tcp_info(self.socket) if hasattr(self, "socket") else None
+
     def pauseProducing(self) -> None:
         """Stop receiving."""
         self._paused = True
@@ -104,6 +118,8 @@ class StreamTransport(tcp.Connection):
         without an errno, though the system may hold bytes that the peer sent before. Those stay readable:
         writes fail at once with the real error, reading goes on when the protocol asks for more.
         """
+        if hasattr(self, "socket"):
+            self._local_name = self.socket.getsockname()
         unexplained = type(reason.value) is ConnectionLost and hasattr(self, "socket")
         if not unexplained or self.source is None:
             super().connectionLost(reason)

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
+from winsockets.streams._buffer import byte_view
 
 __all__ = ["WRITE_OVERHEAD", "Pending", "WriteQueue"]
 
@@ -119,9 +120,7 @@ def as_views(buffers: Sequence[Any]) -> tuple[list[memoryview], int]:
     views = []
     size = 0
     for buffer in buffers:
-        view = memoryview(buffer)
-        if view.ndim != 1 or view.itemsize != 1 or view.format != "B":
-            view = view.cast("B")
+        view = byte_view(buffer)
         if view.nbytes:
             views.append(view)
             size += view.nbytes

@@ -1,0 +1,33 @@
+"""Stream sockets, listeners and datagram sockets."""
+
+from winsockets.sockets._datagram_control import DatagramSocketControl
+from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
+from winsockets.sockets._datagram_socket import DatagramSocket, DatagramSocketInformation
+from winsockets.sockets._kinds import SocketProtectionLevel, SocketQualityOfService
+from winsockets.sockets._listener import (
+    StreamSocketListener,
+    StreamSocketListenerConnectionReceivedEventArgs,
+    StreamSocketListenerInformation,
+)
+from winsockets.sockets._statistics import BandwidthStatistics, RoundTripTimeStatistics
+from winsockets.sockets._stream_control import StreamSocketControl, StreamSocketListenerControl
+from winsockets.sockets._stream_information import StreamSocketInformation
+from winsockets.sockets._stream_socket import StreamSocket
+
+__all__ = [
+    "BandwidthStatistics",
+    "DatagramSocket",
+    "DatagramSocketControl",
+    "DatagramSocketInformation",
+    "DatagramSocketMessageReceivedEventArgs",
+    "RoundTripTimeStatistics",
+    "SocketProtectionLevel",
+    "SocketQualityOfService",
+    "StreamSocket",
+    "StreamSocketControl",
+    "StreamSocketInformation",
+    "StreamSocketListener",
+    "StreamSocketListenerConnectionReceivedEventArgs",
+    "StreamSocketListenerControl",
+    "StreamSocketListenerInformation",
+]

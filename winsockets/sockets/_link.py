@@ -1,0 +1,125 @@
+"""What a socket and its two streams share: the way to the connection, and its end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from twisted.python.threadable import isInIOThread
+
+from winsockets.errors import IllegalMethodCallError, ObjectClosedError, SocketException
+from winsockets.transports import StreamProtocol
+
+__all__ = ["Link", "from_reactor_thread", "global_reactor"]
+
+
+def global_reactor(reactor: Any) -> Any:
+    """Return the given reactor, or the installed one."""
+    if reactor is None:
+        from twisted.internet import reactor as installed
+
+        return installed
+    return reactor
+
+
+def from_reactor_thread(reactor: Any, action: Callable[[], object]) -> None:
+    """Run an action in the reactor's thread: at once when this is it.
+
+    The garbage collector runs finalizers in whichever thread it is in.
+    """
+    if isInIOThread():
+        action()
+    else:
+        reactor.callFromThread(action)
+
+
+class Link:
+    """Holds the connection of one StreamSocket; its streams hold it too.
+
+    When the socket and both streams are forgotten the connection is closed in good order: what was
+    handed in is sent first.
+
+    Attributes:
+        input: the protocol to read from; None before the connection, after the end, after closing it.
+        output: the protocol to write to; likewise.
+        protocol: the protocol while there is a connection.
+        closed: whether the socket was closed.
+        accepted: whether a listener made it: nobody is warned for forgetting such a one.
+    """
+
+    __slots__ = (
+        "accepted",
+        "closed",
+        "input",
+        "input_closed",
+        "output",
+        "output_closed",
+        "protocol",
+        "reactor",
+    )
+
+    def __init__(self, reactor: Any, accepted: bool = False) -> None:
+        self.reactor = reactor
+        self.accepted = accepted
+        self.closed = False
+        self.input_closed = False
+        self.output_closed = False
+        self.input: StreamProtocol | None = None
+        self.output: StreamProtocol | None = None
+        self.protocol: StreamProtocol | None = None
+
+    def connect(self, protocol: StreamProtocol) -> None:
+        """Take a connected protocol."""
+        self.protocol = protocol
+        if self.input_closed:
+            protocol.discard_input()
+        else:
+            self.input = protocol
+        if self.output_closed:
+            protocol.shut_output()
+        else:
+            self.output = protocol
+
+    def close_input(self) -> None:
+        """Close the receiving stream: what arrives is thrown away."""
+        self.input_closed = True
+        if self.input is not None:
+            protocol, self.input = self.input, None
+            protocol.discard_input()
+
+    def close_output(self) -> None:
+        """Close the sending stream: the peer sees the end after what was written before."""
+        self.output_closed = True
+        if self.output is not None:
+            protocol, self.output = self.output, None
+            protocol.shut_output()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.closed = self.input_closed = self.output_closed = True
+        self.input = self.output = None
+        if self.protocol is not None:
+            self.protocol.close()
+
+    def refusal(self, action: str, closed: bool) -> SocketException:
+        """Say why an action is not possible now."""
+        if self.closed:
+            return ObjectClosedError(f"{action}: the socket was closed")
+        if closed:
+            return ObjectClosedError(f"{action}: the stream was closed")
+        return IllegalMethodCallError(f"{action}: the socket is not connected; await connect_async first")
+
+    def __del__(self) -> None:
+        """Close a forgotten connection."""
+        protocol = self.protocol
+        if protocol is None or self.closed or protocol.lost:
+            return
+        if not self.accepted:
+            warnings.warn(
+                f"a StreamSocket connected to {protocol.peer} was never closed",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+        from_reactor_thread(self.reactor, protocol.close)

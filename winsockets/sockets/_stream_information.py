@@ -1,0 +1,130 @@
+"""What a StreamSocket knows about its connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winsockets.networking import HostName
+from winsockets.sockets._kinds import SocketProtectionLevel
+from winsockets.sockets._link import Link
+from winsockets.sockets._statistics import (
+    BandwidthStatistics,
+    RoundTripTimeStatistics,
+    bandwidth,
+    round_trips,
+)
+from winsockets.streams import IBuffer
+from winsockets.transports._tcp_info import TcpInfo
+
+__all__ = ["StreamSocketInformation", "host_of"]
+
+
+def host_of(name: str) -> HostName | None:
+    """Make the HostName of a socket address's first part; None where there is none."""
+    return HostName(name) if name else None
+
+
+class StreamSocketInformation:
+    """Addresses, names and statistics of one StreamSocket.
+
+    Everything can be read at any time: before the connection addresses are None and ports "", and after
+    its end they stay what they were.
+
+    Source: WinRT StreamSocketInformation.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._asked_for: tuple[HostName, str] | None = None
+        self._largest_round_trip = 0
+
+    def asked_for(self, host: HostName, service: str) -> None:
+        """Note what the program wants to connect to."""
+        self._asked_for = (host, service)
+
+    def _local(self) -> tuple[Any, ...]:
+        protocol = self._link.protocol
+        if protocol is None:
+            return ("", 0)
+        transport: Any = protocol.transport
+        name: tuple[Any, ...] | None = getattr(transport, "local_name", None)
+        return name if name is not None else _pair(transport.getHost())
+
+    def _remote(self) -> tuple[Any, ...]:
+        protocol = self._link.protocol
+        transport: Any = protocol.transport if protocol is not None else None
+        return _pair(transport.getPeer()) if transport is not None else ("", 0)
+
+    @property
+    def local_address(self) -> HostName | None:
+        """The local address of the connection."""
+        name = self._local()
+        return host_of(_scoped(name))
+
+    @property
+    def local_port(self) -> str:
+        """The local port of the connection."""
+        return _port(self._local())
+
+    @property
+    def remote_address(self) -> HostName | None:
+        """The address of the peer."""
+        return host_of(str(self._remote()[0]))
+
+    @property
+    def remote_port(self) -> str:
+        """The port of the peer."""
+        return _port(self._remote())
+
+    @property
+    def remote_host_name(self) -> HostName | None:
+        """The host that was asked for; on an accepted socket the peer's address."""
+        return self._asked_for[0] if self._asked_for is not None else self.remote_address
+
+    @property
+    def remote_service_name(self) -> str:
+        """The service that was asked for; on an accepted socket the peer's port."""
+        return self._asked_for[1] if self._asked_for is not None else self.remote_port
+
+    @property
+    def protection_level(self) -> SocketProtectionLevel:
+        """PLAIN_SOCKET."""
+        return SocketProtectionLevel.PLAIN_SOCKET
+
+    @property
+    def session_key(self) -> IBuffer | None:
+        """Always None: it belongs to proximity connections."""
+        return None
+
+    def _tcp_info(self) -> TcpInfo | None:
+        protocol = self._link.protocol
+        return getattr(protocol.transport, "tcp_info", None) if protocol is not None else None
+
+    @property
+    def round_trip_time_statistics(self) -> RoundTripTimeStatistics:
+        """Round trip times as the system knows them now."""
+        info = self._tcp_info()
+        if info is None:
+            return RoundTripTimeStatistics()
+        statistics = round_trips(info, self._largest_round_trip)
+        self._largest_round_trip = statistics.max
+        return statistics
+
+    @property
+    def bandwidth_statistics(self) -> BandwidthStatistics:
+        """Rates as the system knows them now."""
+        info = self._tcp_info()
+        return bandwidth(info) if info is not None else BandwidthStatistics()
+
+
+def _pair(address: Any) -> tuple[Any, ...]:
+    return (getattr(address, "host", ""), getattr(address, "port", 0))
+
+
+def _scoped(name: tuple[Any, ...]) -> str:
+    host = str(name[0])
+    return f"{host}%{name[3]}" if len(name) == 4 and name[3] and "%" not in host else host
+
+
+def _port(name: tuple[Any, ...]) -> str:
+    return str(name[1]) if name[1] else ""

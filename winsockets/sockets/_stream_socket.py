@@ -1,0 +1,333 @@
+"""StreamSocket: an awaitable TCP connection."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from socket import AF_INET6
+from types import TracebackType
+from typing import Any, Self, overload
+
+from twisted.internet.defer import CancelledError
+from zope.interface import implementer
+
+from winsockets.errors import (
+    IllegalMethodCallError,
+    ObjectClosedError,
+    OperationAbortedError,
+    SocketErrorStatus,
+    SocketException,
+)
+from winsockets.foundation import AsyncOperation, IClosable
+from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
+from winsockets.networking._address import Address
+from winsockets.networking._hostname import as_host_name
+from winsockets.networking._pairing import get_endpoint_pairs
+from winsockets.networking._resolution import resolve
+from winsockets.networking._services import as_service_name, local_port, remote_port
+from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
+from winsockets.sockets._link import Link, global_reactor
+from winsockets.sockets._stream_control import StreamSocketControl, stream_options
+from winsockets.sockets._stream_information import StreamSocketInformation
+from winsockets.sockets._stream_streams import SocketInputStream, SocketOutputStream
+from winsockets.transports import StreamProtocol
+from winsockets.transports._connecting import Connecting, connect_stream
+from winsockets.transports._describe import describe_address
+
+__all__ = ["StreamSocket"]
+
+
+@implementer(IClosable)
+class StreamSocket:
+    """A TCP connection that is read and written with ``await``.
+
+    Set ``control``, await one ``connect_async``, use ``input_stream`` and ``output_stream``, ``close``. A
+    failed connect leaves the socket as it was, to be tried again. As a context manager it closes at the
+    end; ``async with`` also waits until the transport is gone. A socket that nobody refers to any more (nor
+    to its streams) is closed in good order, with a ResourceWarning unless a listener made it.
+
+    Args:
+        reactor: an IReactorFDSet, IReactorTime and IReactorPluggableNameResolver; the installed reactor
+            when left out.
+
+    Source: WinRT StreamSocket.
+    """
+
+    def __init__(self, *, reactor: Any = None) -> None:
+        self._reactor = global_reactor(reactor)
+        self._link = Link(self._reactor)
+        self._control = StreamSocketControl()
+        self._information = StreamSocketInformation(self._link)
+        self._input_stream = SocketInputStream(self._link)
+        self._output_stream = SocketOutputStream(self._link)
+        self._connecting: AsyncOperation[None] | None = None
+
+    @classmethod
+    def _over(cls, protocol: StreamProtocol, reactor: Any, control: StreamSocketControl) -> Self:
+        """Make the socket of an accepted connection."""
+        self = cls(reactor=reactor)
+        self._control = control
+        self._link.accepted = True
+        self._link.connect(protocol)
+        return self
+
+    @property
+    def control(self) -> StreamSocketControl:
+        """Settings, to be made before connecting."""
+        return self._control
+
+    @property
+    def information(self) -> StreamSocketInformation:
+        """Addresses, names and statistics."""
+        return self._information
+
+    @property
+    def input_stream(self) -> SocketInputStream:
+        """What the peer sends; usable once connected."""
+        return self._input_stream
+
+    @property
+    def output_stream(self) -> SocketOutputStream:
+        """What is sent to the peer; usable once connected."""
+        return self._output_stream
+
+    @overload
+    def connect_async(self, endpoint_pair: EndpointPair, /) -> AsyncOperation[None]: ...
+
+    @overload
+    def connect_async(
+        self,
+        remote_host_name: HostName | str,
+        remote_service_name: str | int,
+        protection_level: SocketProtectionLevel = SocketProtectionLevel.PLAIN_SOCKET,
+        /,
+    ) -> AsyncOperation[None]: ...
+
+    def connect_async(self, *arguments: Any) -> AsyncOperation[None]:
+        """Connect: ``(host, service)``, ``(host, service, protection_level)`` or ``(endpoint_pair)``.
+
+        All addresses of the host are raced, each attempt 250 ms after the one before or as soon as one
+        failed, unless ``control.serialize_connection_attempts``.
+
+        Args:
+            arguments: a HostName (or str) and a service name: a port, as text or int, or a name from
+                the services file. Or an EndpointPair, whose local half says where to connect from.
+
+        Returns:
+            An operation without a result. It fails with the status of the attempt that tells most:
+            CONNECTION_REFUSED, HOST_NOT_FOUND, CLASS_TYPE_NOT_FOUND, CONNECTION_TIMED_OUT ... Failed or
+            cancelled (status CANCELED) it leaves the socket unconnected, ready to be tried again.
+
+        Raises:
+            InvalidArgumentError: no host, no service, a port out of range, an impossible level.
+            IllegalMethodCallError: the socket is connecting or connected.
+            ObjectClosedError: it was closed.
+
+        Source: WinRT StreamSocket.ConnectAsync; RFC 8305.
+        """
+        if len(arguments) == 1 and isinstance(arguments[0], EndpointPair):
+            return self._connect_pair(arguments[0])
+        if not 2 <= len(arguments) <= 3:
+            raise TypeError("connect_async takes (endpoint_pair) or (host, service[, protection_level])")
+        if len(arguments) == 3:
+            check_plain(arguments[2])
+        return self._start(as_host_name(arguments[0]), as_service_name(arguments[1]), None, "")
+
+    def connect_with_endpoint_pair_and_protection_level_async(
+        self, endpoint_pair: EndpointPair, protection_level: SocketProtectionLevel, /
+    ) -> AsyncOperation[None]:
+        """Connect to the remote half of a pair with a protection level; see ``connect_async``.
+
+        Source: WinRT StreamSocket.ConnectAsync.
+        """
+        check_plain(protection_level)
+        return self._connect_pair(endpoint_pair)
+
+    def _connect_pair(self, pair: EndpointPair) -> AsyncOperation[None]:
+        host = as_host_name(pair.remote_host_name)
+        return self._start(host, pair.remote_service_name, pair.local_host_name, pair.local_service_name)
+
+    def _start(
+        self, host: HostName, service: str, local_host: HostName | None, local_service: str
+    ) -> AsyncOperation[None]:
+        if self._link.closed:
+            raise ObjectClosedError("connect_async: the socket was closed; make a new one")
+        if self._connecting is not None:
+            raise IllegalMethodCallError("connect_async: the socket is connecting already")
+        if self._link.protocol is not None:
+            raise IllegalMethodCallError("connect_async: the socket is connected; make a new one")
+        port = remote_port(service, "tcp")
+        from_port = local_port(local_service, "tcp")
+        self._control.lock("while the socket is connecting")
+        self._information.asked_for(host, service)
+        operation = AsyncOperation.run(self._connect(host, port, local_host, from_port))
+        if operation.called:
+            return operation
+        self._connecting = operation
+        return operation
+
+    async def _connect(self, host: HostName, port: int, local_host: HostName | None, from_port: int) -> None:
+        try:
+            protocol = await self._reach(host, port, local_host, from_port)
+        except BaseException as problem:
+            self._connecting = None
+            self._control.unlock()
+            if isinstance(problem, CancelledError) and self._link.closed:
+                raise OperationAbortedError(f"connect to {host}: aborted by close") from problem
+            raise
+        self._connecting = None
+        self._control.lock("after the socket was connected")
+        self._link.connect(protocol)
+
+    async def _reach(
+        self, host: HostName, port: int, local_host: HostName | None, from_port: int
+    ) -> StreamProtocol:
+        limits = self._control.limits
+
+        def find(name: HostName, number: int) -> Coroutine[Any, Any, list[Address]]:
+            return resolve(
+                name,
+                number,
+                reactor=self._reactor,
+                timeout=limits.resolve_timeout,
+                max_addresses=limits.max_addresses,
+            )
+
+        addresses = await find(host, port)
+        local: tuple[str, int] | None = None
+        if local_host is not None:
+            local, addresses = _match(await find(local_host, from_port), addresses, host)
+        elif from_port:
+            # The local port is bound in one family, that of the best address.
+            family = addresses[0].family
+            addresses = [address for address in addresses if address.family == family]
+            local = ("::" if family == AF_INET6 else "0.0.0.0", from_port)
+        how = Connecting(
+            reactor=self._reactor,
+            target=describe_address(str(host), port),
+            options=stream_options(self._control),
+            limits=limits,
+            serialize=self._control.serialize_connection_attempts,
+            local=local,
+        )
+        return await connect_stream(how, addresses)
+
+    def close(self) -> None:
+        """Close the socket.
+
+        A pending connect or read ends with OperationAbortedError. Writes that were accepted are still
+        sent, for at most ``limits.close_timeout`` seconds. The peer sees the end of the stream, or a reset
+        if it sent something that was never read. Once is enough, more often does no harm; it does not
+        block: await ``wait_closed_async`` for the end.
+
+        Source: WinRT StreamSocket.Close.
+        """
+        if self._link.closed:
+            return
+        self._link.close()
+        self._control.lock("after the socket was closed")
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    def cancel_io_async(self) -> AsyncOperation[None]:
+        """End every pending read and write with OperationAbortedError; the connection stays.
+
+        Returns:
+            An operation that has ended: nothing is pending any more. The rest of a write of which some
+            bytes have left is still sent.
+
+        Raises:
+            ObjectClosedError: the socket was closed.
+
+        Source: WinRT StreamSocket.CancelIOAsync.
+        """
+        if self._link.closed:
+            raise ObjectClosedError("cancel_io_async: the socket was closed")
+        if self._link.protocol is not None:
+            self._link.protocol.cancel_io()
+        return AsyncOperation.from_result(None)
+
+    def wait_closed_async(self) -> AsyncOperation[None]:
+        """Wait until the transport is gone, after ``close`` or by the peer (an addition to WinRT)."""
+        protocol = self._link.protocol
+        if protocol is None:
+            return AsyncOperation.from_result(None)
+
+        async def gone() -> None:
+            await protocol.when_lost()
+
+        return AsyncOperation.run(gone())
+
+    @staticmethod
+    def get_endpoint_pairs_async(
+        remote_host_name: HostName | str,
+        remote_service_name: str | int,
+        sort_options: HostNameSortOptions = HostNameSortOptions.NONE,
+        /,
+    ) -> AsyncOperation[list[EndpointPair]]:
+        """Find the addresses of a host as pairs for ``connect_async``, best first.
+
+        Args:
+            remote_host_name: the host.
+            remote_service_name: the service; a name from the services file becomes its port.
+            sort_options: OPTIMIZE_FOR_LONG_CONNECTIONS keeps the best addresses together; NONE alternates.
+
+        Returns:
+            One pair for each address, the local half filled in.
+
+        Raises:
+            InvalidArgumentError: no host or no service.
+
+        Source: WinRT StreamSocket.GetEndpointPairsAsync.
+        """
+        host = as_host_name(remote_host_name)
+        service = as_service_name(remote_service_name)
+        port = remote_port(service, "tcp")
+        return AsyncOperation.run(
+            get_endpoint_pairs(
+                host, port, reactor=global_reactor(None), transport="tcp", sort_options=sort_options
+            )
+        )
+
+    def __enter__(self) -> Self:
+        """Return the socket itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the socket."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the socket itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the socket and wait until its transport is gone."""
+        self.close()
+        await self.wait_closed_async()
+
+    def __repr__(self) -> str:
+        """Show the peer and the state."""
+        protocol = self._link.protocol
+        if self._link.closed:
+            return "<StreamSocket closed>"
+        if protocol is None:
+            return "<StreamSocket not connected>"
+        return f"<StreamSocket with {protocol.peer}>"
+
+
+def _match(
+    sources: list[Address], addresses: list[Address], host: HostName
+) -> tuple[tuple[str, int], list[Address]]:
+    """Keep the remote addresses of the first local address's family that has any."""
+    for source in sources:
+        reachable = [address for address in addresses if address.family == source.family]
+        if reachable:
+            return (source.host, source.port), reachable
+    raise SocketException(
+        f"connect to {host}: it has no address of the family of the local address {sources[0].host}",
+        status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
+    )
