@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from operator import index
 from struct import error as StructError
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, cast, final
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat, SupportsIndex, cast, final
 from uuid import UUID
 
 from twisted.internet.defer import Deferred
@@ -344,12 +344,12 @@ class DataWriter:
     def _real(self, form: Form[float], value: float) -> None:
         try:
             data = form.pack(value)
-        except OverflowError:
+        except (OverflowError, StructError):
+            if not isinstance(value, SupportsFloat):
+                raise TypeError(f"value must be a number, not {type(value).__name__}") from None
             raise InvalidArgumentError(
                 f"value: {value!r} is too large for a number of {form.size * 8} bits"
             ) from None
-        except StructError:
-            raise TypeError(f"value must be a number, not {type(value).__name__}") from None
         self._append(data)
 
     def write_guid(self, value: UUID) -> None:

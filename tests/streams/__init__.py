@@ -1,0 +1,1 @@
+"""Tests of buffers, streams, readers and writers."""
