@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["FutureBridge"]
 
 
-class FutureBridge(Deferred[Any]):
+class FutureBridge(Deferred[None]):
     """What a pending operation yields while an asyncio task runs.
 
     It speaks the part of asyncio's Future protocol that a task uses. It is a Deferred too, because a
@@ -28,11 +28,11 @@ class FutureBridge(Deferred[Any]):
     _asyncio_future_blocking = True
 
     def __init__(self, operation: AsyncOperation[Any], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(lambda _: operation.cancel())
+        super().__init__()
         self._operation = operation
         self._loop = loop
-        self._cancelled = False
-        self._woken = False
+        self._wakeup: Callable[[Any], object] | None = None
+        self._outcome = _Outcome()
         operation.addBoth(self._ended)
 
     def _ended(self, result: object) -> object:
@@ -47,19 +47,24 @@ class FutureBridge(Deferred[Any]):
     def add_done_callback(self, wakeup: Callable[[Any], object], *, context: Context | None = None) -> None:
         """Have the task woken in a later turn of its loop."""
         self._wakeup, self._context = wakeup, context
-        self.addBoth(lambda _: self._wake())
+        self.addBoth(self._wake)
 
-    def _wake(self) -> None:
-        if not self._woken:
-            self._woken = True
-            self._loop.call_soon(self._wakeup, _Outcome(self._cancelled), context=self._context)
+    def _wake(self, _: None = None) -> None:
+        wakeup, self._wakeup = self._wakeup, None
+        if wakeup is not None:
+            self._loop.call_soon(wakeup, self._outcome, context=self._context)
 
     def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
-        """Cancel the operation for a task that is being cancelled; the second time stop waiting for it."""
-        if self._cancelled:
+        """Cancel the operation for whoever waits; a task that says it twice stops waiting.
+
+        Returns:
+            Whether it was in time: after the end a task has to cancel itself.
+        """
+        if self.called:
+            return False
+        if self._outcome.cancelled:
             self._wake()
-            return True
-        self._cancelled = True
+        self._outcome.cancelled, self._outcome.reason = True, msg
         self._operation.cancel()
         return True
 
@@ -67,11 +72,12 @@ class FutureBridge(Deferred[Any]):
 class _Outcome:
     """What a woken task asks for: nothing, or its own cancellation."""
 
-    __slots__ = ("_cancelled",)
+    __slots__ = ("cancelled", "reason")
 
-    def __init__(self, cancelled: bool) -> None:
-        self._cancelled = cancelled
+    def __init__(self) -> None:
+        self.cancelled = False
+        self.reason: object = None
 
     def result(self) -> None:
-        if self._cancelled:
-            raise asyncio.CancelledError
+        if self.cancelled:
+            raise asyncio.CancelledError(*(() if self.reason is None else (self.reason,)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from asyncio import isfuture
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from itertools import count
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -16,7 +17,7 @@ from zope.interface import implementer
 from winsockets.errors import IllegalMethodCallError
 from winsockets.foundation._interfaces import IClosable
 
-__all__ = ["Deferral", "Event", "EventRegistrationToken"]
+__all__ = ["Deferral", "Event", "EventRegistrationToken", "call_handler"]
 
 _S = TypeVar("_S")
 _A = TypeVar("_A")
@@ -30,12 +31,59 @@ class EventRegistrationToken(int):
     __slots__ = ()
 
 
+def call_handler(
+    name: str,
+    handler: Callable[[_S, _A], object],
+    sender: _S,
+    args: _A,
+    on_failure: Callable[[_A], None] | None = None,
+) -> None:
+    """Call a handler of the program; its failure, now or later, is logged under ``name`` and goes no further.
+
+    Args:
+        name: what the log calls it.
+        handler: a function or a coroutine function.
+        sender: its first argument.
+        args: its second argument.
+        on_failure: called with the args after the failure was logged.
+    """
+
+    def failed(failure: Failure) -> None:
+        _log.failure("A handler of {event} failed for {args}", failure=failure, event=name, args=args)
+        if on_failure is not None:
+            on_failure(args)
+
+    try:
+        outcome = handler(sender, args)
+    except Exception:
+        failed(Failure())
+    else:
+        if outcome is not None and isawaitable(outcome):
+            _follow(outcome).addErrback(failed)
+
+
+def _follow(outcome: Awaitable[object]) -> Deferred[Any]:
+    if isinstance(outcome, Deferred):
+        return outcome
+    if isfuture(outcome):
+        return Deferred.fromFuture(outcome)
+
+    async def finish() -> None:
+        await outcome
+
+    return Deferred.fromCoroutine(finish())
+
+
 class Event(Generic[_S, _A]):
     """The handlers of one event of one object, called in the order of attaching.
 
     A handler is a function or a coroutine function of (sender, args), called in the reactor's thread. A
-    coroutine does not delay the next handler or the next event. An exception in a handler is logged with
-    the event and its traceback, and does not reach the others.
+    coroutine does not delay the next handler or the next event. It awaits Deferreds and operations, as
+    everywhere in Twisted; what is asyncio's it awaits through ``Deferred.fromFuture``. An exception in a
+    handler is logged with the event and its traceback, and does not reach the others.
+
+    A handler attached while the event is on its way is called from the next one on; one removed meanwhile
+    is still called for this one.
 
     Args:
         name: what the log calls the event.
@@ -100,22 +148,7 @@ class Event(Generic[_S, _A]):
     def fire(self, sender: _S, args: _A) -> None:
         """Call every handler."""
         for _, handler in self._handlers:
-            try:
-                outcome = handler(sender, args)
-            except Exception:
-                self._failed(Failure(), args)
-            else:
-                if isawaitable(outcome):
-                    self._follow(outcome, args)
-
-    def _follow(self, outcome: Any, args: _A) -> None:
-        running: Deferred[Any] = outcome if isinstance(outcome, Deferred) else ensureDeferred(outcome)
-        running.addErrback(self._failed, args)
-
-    def _failed(self, failure: Failure, args: _A) -> None:
-        _log.failure("A handler of {event} failed for {args}", failure=failure, event=self._name, args=args)
-        if self._on_failure is not None:
-            self._on_failure(args)
+            call_handler(self._name, handler, sender, args, self._on_failure)
 
 
 @implementer(IClosable)
@@ -125,12 +158,17 @@ class Deferral:
     Args:
         handler: called without arguments by the first ``complete()``.
 
+    Raises:
+        TypeError: the handler cannot be called.
+
     Source: WinRT Deferral.
     """
 
     __slots__ = ("_handler",)
 
     def __init__(self, handler: Callable[[], object]) -> None:
+        if not callable(handler):
+            raise TypeError(f"Deferral: {handler!r} is not callable; the handler takes no arguments")
         self._handler: Callable[[], object] | None = handler
 
     def complete(self) -> None:

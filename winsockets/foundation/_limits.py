@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 
 from winsockets.errors import InvalidArgumentError
 
@@ -20,7 +21,8 @@ class Limits:
     or binding. Sizes are in bytes, times in seconds.
 
     Raises:
-        InvalidArgumentError: a value is not greater than 0 (``close_timeout`` may be 0).
+        InvalidArgumentError: a value is not a number (a whole one for sizes and counts), not finite, not
+            greater than 0 (``close_timeout`` may be 0), or ``read_low_water`` is above ``read_high_water``.
     """
 
     resolve_timeout: float = 20.0
@@ -88,8 +90,14 @@ class Limits:
         """Check every value."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if value < 0 or (value == 0 and field.name != "close_timeout"):
-                raise InvalidArgumentError(f"Limits.{field.name}: {value!r} is not greater than 0")
+            kind = int if isinstance(field.default, int) else (int, float)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                wanted = "whole number" if kind is int else "number"
+                raise InvalidArgumentError(f"Limits.{field.name}: {value!r} is not a {wanted}")
+            if not 0 < value < inf and not (value == 0 and field.name == "close_timeout"):
+                raise InvalidArgumentError(
+                    f"Limits.{field.name}: {value!r} is not greater than 0, or not finite"
+                )
         if self.read_low_water > self.read_high_water:
             raise InvalidArgumentError(
                 f"Limits.read_low_water: {self.read_low_water} is above read_high_water "

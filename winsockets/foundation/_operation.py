@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
 
-from twisted.internet import threads
 from twisted.internet.defer import CancelledError, DebugInfo, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
+from twisted.python import threadable
 from twisted.python.failure import Failure
-from twisted.python.threadable import isInIOThread
 from zope.interface import implementer
 
 from winsockets.errors import (
@@ -27,6 +27,7 @@ from winsockets.errors import (
     SocketException,
 )
 from winsockets.foundation._asyncio import FutureBridge
+from winsockets.foundation._event import call_handler
 from winsockets.foundation._interfaces import AsyncStatus, IAsyncOperation, IAsyncOperationWithProgress
 
 __all__ = ["AsyncOperation", "AsyncOperationWithProgress"]
@@ -40,6 +41,10 @@ _STARTED = AsyncStatus.STARTED
 _COMPLETED = AsyncStatus.COMPLETED
 
 
+# A coroutine of Twisted's can let out asyncio's as well, from a future that it waits for.
+_CANCELLATIONS = (CancelledError, asyncio.CancelledError)
+
+
 class _Unobserved(DebugInfo):
     """Reports a failure that nobody looked at, once for each error and not once for each operation.
 
@@ -47,14 +52,40 @@ class _Unobserved(DebugInfo):
     its own reporter.
     """
 
+    seen: BaseException | None = None
+
     def __del__(self) -> None:
         if self.failResult is None:
             return
         problem = self.failResult.value
-        if isinstance(problem, CancelledError) or getattr(problem, "_reported", False):
+        if problem is self.seen or isinstance(problem, CancelledError) or "_reported" in vars(problem):
             return
         vars(problem)["_reported"] = True
         _log.failure("An operation that nobody awaited failed", failure=self.failResult)
+
+
+def _canceled(cause: BaseException | None = None) -> Failure:
+    problem = OperationCanceledError("the operation was cancelled before it ended")
+    problem.__cause__ = cause
+    return Failure(problem)
+
+
+def _as_failure(problem: Failure | BaseException | None) -> Failure:
+    """Make the Failure of an errback: cancellations become one class, exceptions come without traceback.
+
+    One exception may end several operations, and what each of those who wait adds to its traceback is
+    not the others' business. A Failure says where it came from.
+    """
+    if isinstance(problem, Failure):
+        failure = problem
+    else:
+        failure = Failure(problem)
+        if problem is not None:
+            failure.tb = None
+    value = failure.value
+    if isinstance(value, _CANCELLATIONS) and not isinstance(value, SocketException):
+        return _canceled(value)
+    return failure
 
 
 def _cancel_inner(operation: Deferred[Any]) -> None:
@@ -92,33 +123,47 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         """End the operation with its result (or with a Failure).
 
         Raises:
-            AlreadyCalledError: the operation has ended already.
+            AlreadyCalledError: the operation has ended already, other than by a cancel that nobody took up.
         """
         if isinstance(result, Failure):
             self.errback(result)
             return
-        if not self.called:
-            self._outcome = result
-            self._status = _COMPLETED
-        super().callback(result)
-        if self._completed is not None:
-            self._completed(self, self._status)
+        if self.called:
+            super().callback(result)
+            return
+        self._outcome = result
+        self._status = _COMPLETED
+        # Read first: set by one of the callbacks, it has been called when they are done.
+        completed = self._completed
+        # By name: super() would take a tenth of the whole.
+        Deferred.callback(self, result)
+        if completed is not None:
+            call_handler("AsyncOperation.completed", completed, self, self._status)
 
     def errback(self, fail: Failure | BaseException | None = None) -> None:
         """End the operation with an error.
 
+        Args:
+            fail: a Failure, which keeps its traceback; an exception, which may end several operations and
+                starts with none; nothing, for the exception that is being handled. A bare cancellation
+                of Twisted's or asyncio's becomes an OperationCanceledError.
+
         Raises:
-            AlreadyCalledError: the operation has ended already.
+            AlreadyCalledError: the operation has ended already, other than by a cancel that nobody took up.
         """
-        failure = fail if isinstance(fail, Failure) else Failure(fail)
-        if not self.called:
-            self._outcome = failure.value
-            canceled = isinstance(failure.value, OperationCanceledError)
-            self._status = AsyncStatus.CANCELED if canceled else AsyncStatus.ERROR
-            self._debugInfo = _Unobserved()
+        failure = _as_failure(fail)
+        if self.called:
+            super().errback(failure)
+            return
+        self._outcome = failure
+        canceled = isinstance(failure.value, OperationCanceledError)
+        self._status = AsyncStatus.CANCELED if canceled else AsyncStatus.ERROR
+        self._debugInfo = _Unobserved()
+        completed = self._completed
         super().errback(failure)
-        if self._completed is not None:
-            self._completed(self, self._status)
+        if completed is not None:
+            self._look()
+            call_handler("AsyncOperation.completed", completed, self, self._status)
 
     @classmethod
     def from_result(cls, value: _T) -> AsyncOperation[_T]:
@@ -141,8 +186,8 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         """Start a coroutine at once and give its outcome to a new operation.
 
         Args:
-            coroutine: awaits Deferreds only. ``cancel()`` cancels what it waits for; if that lets a bare
-                cancellation out, the operation ends as CANCELED.
+            coroutine: awaits Deferreds and operations. ``cancel()`` cancels what it waits for, and the
+                operation ends when the coroutine does; if that lets a bare cancellation out, as CANCELED.
         """
         self = cls(_cancel_inner)
         inner = Deferred.fromCoroutine(coroutine)
@@ -156,10 +201,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
 
     def _inner_failed(self, failure: Failure) -> None:
         self._inner = None
-        if isinstance(failure.value, CancelledError) and not isinstance(failure.value, SocketException):
-            self.errback(OperationCanceledError("the operation was cancelled before it ended"))
-        else:
-            self.errback(failure)
+        self.errback(failure)
 
     # What callers see
 
@@ -183,42 +225,51 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         self._check_open()
         if self._status is _STARTED or self._status is _COMPLETED:
             return S_OK
-        return self._outcome.hresult if isinstance(self._outcome, SocketException) else E_FAIL
+        self._look()
+        problem = self._outcome.value
+        return problem.hresult if isinstance(problem, SocketException) else E_FAIL
 
     def cancel(self) -> None:
         """Ask for an early end.
 
         What was queued for the operation is taken back. Reads, writes, loads and stores end in ERROR with
-        OPERATION_ABORTED, everything else as CANCELED. Nothing happens to an operation that has ended.
+        OPERATION_ABORTED, everything else as CANCELED. An operation over several steps ends when the
+        step under way has. Nothing happens to an operation that has ended.
 
         Source: WinRT IAsyncInfo.Cancel.
         """
         if self.called:
             super().cancel()
             return
-        canceller = self._canceller
-        if canceller is not None:
-            canceller(self)
-        if not self.called:
+        if self._canceller is not None:
+            self._canceller(self)
+        if self._inner is None and not self.called:
             self._suppressAlreadyCalled = True
-            self.errback(OperationCanceledError("the operation was cancelled before it ended"))
+            self.errback(_canceled())
 
     def close(self) -> None:
-        """Give up the results; afterwards no member may be used.
+        """Give up the results.
+
+        Afterwards no member may be used but this one and ``cancel()``, which do nothing.
 
         Raises:
             SocketException: E_ILLEGAL_STATE_CHANGE, the operation has not ended.
 
         Source: WinRT IAsyncInfo.Close.
         """
+        if self._closed:
+            return
         if self._status is _STARTED:
             raise SocketException(
                 "close() on an operation that has not ended: await it or cancel it first",
                 hresult=E_ILLEGAL_STATE_CHANGE,
             )
-        self._look()
+        if self._status is not _COMPLETED:
+            self._look()
         self._closed = True
         self._outcome = None
+        # Out of the fast way through __await__.
+        self._status = AsyncStatus.ERROR
 
     def get_results(self) -> _T:
         """Return the result.
@@ -236,16 +287,18 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         if status is _STARTED:
             raise IllegalMethodCallError("get_results() before the operation has ended: await it")
         self._look()
-        # Several awaits share one exception object: each starts with a traceback of its own.
-        raise cast(BaseException, self._outcome).with_traceback(None)
+        # Several awaits share one exception object: each starts where the failure came from.
+        failure = cast(Failure, self._outcome)
+        raise cast(BaseException, failure.value).with_traceback(failure.tb)
 
     @property
     def completed(self) -> Callable[[AsyncOperation[_T], AsyncStatus], object] | None:
         """A callable of (operation, status), called at the end; settable once.
 
-        Set after the end, it is called at once.
+        Set after the end, it is called at once. It may be a coroutine function; its exceptions are logged.
 
         Raises:
+            TypeError: it cannot be called.
             SocketException: E_ILLEGAL_DELEGATE_ASSIGNMENT, it was set before.
 
         Source: WinRT IAsyncOperation.Completed.
@@ -260,10 +313,13 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             raise SocketException(
                 "completed was set before and can be set once", hresult=E_ILLEGAL_DELEGATE_ASSIGNMENT
             )
+        if not callable(handler):
+            raise TypeError(f"completed: {handler!r} is not callable; it takes (operation, status)")
         self._completed = handler
         if self._status is not _STARTED:
-            self._look()
-            handler(self, self._status)
+            if self._status is not _COMPLETED:
+                self._look()
+            call_handler("AsyncOperation.completed", handler, self, self._status)
 
     def get(self) -> _T:
         """Block until the end and return the result; for threads other than the reactor's.
@@ -292,14 +348,17 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         self._check_open()
         if self._status is not _STARTED:
             return self._status
-        if isInIOThread():
+        if threadable.isInIOThread() or (
+            threading.current_thread() is threading.main_thread() and threadable.ioThread is None
+        ):
             raise IllegalMethodCallError(
-                "get() and wait() block, and the reactor's thread must not: await the operation"
+                "get() and wait() block, and the reactor's thread must not (nor the one that has yet to run "
+                "the reactor): await the operation"
             )
         from twisted.internet import reactor
 
         ended = threading.Event()
-        threads.blockingCallFromThread(cast(IReactorFromThreads, reactor), self._when_ended, ended.set)
+        cast(IReactorFromThreads, reactor).callFromThread(self._when_ended, ended.set)
         ended.wait(timeout)
         return self._status
 
@@ -311,22 +370,30 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         self.addBoth(pass_on)
 
     def __await__(self) -> Generator[Any, Any, _T]:
-        """Wait for the end and return the result or raise the error, every time it is awaited."""
+        """Wait for the end and return the result or raise the error, every time it is awaited.
+
+        Callbacks on the operation do not change the result that is returned; the error of one is raised.
+        """
         while not self.called or self.paused:
             loop = _get_running_loop()
             if loop is not None and current_task(loop) is not None:
                 yield FutureBridge(self, loop)
             else:
                 yield self
-        if self._status is _COMPLETED:
+        if self._status is _COMPLETED and self._debugInfo is None:
             return cast(_T, self._outcome)
+        self._check_open()
+        failure = self.result
+        if isinstance(failure, Failure) and failure is not self._outcome:
+            # What a callback made of it, a timeout for one, goes before what it was.
+            cast(DebugInfo, self._debugInfo).failResult = None
+            failure.raiseException()
         return self.get_results()
 
     __iter__ = __await__
 
     def _look(self) -> None:
-        if self._debugInfo is not None:
-            self._debugInfo.failResult = None
+        cast(_Unobserved, self._debugInfo).seen = self._outcome.value
 
     def _check_open(self) -> None:
         if self._closed:
@@ -344,16 +411,24 @@ class AsyncOperationWithProgress(AsyncOperation[_T], Generic[_T, _P]):
 
     @property
     def progress(self) -> Callable[[AsyncOperation[_T], _P], object] | None:
-        """A callable of (operation, value), or None."""
+        """A callable of (operation, value), or None; its exceptions are logged.
+
+        Raises:
+            TypeError: it cannot be called.
+
+        Source: WinRT IAsyncOperationWithProgress.Progress.
+        """
         self._check_open()
         return self._progress
 
     @progress.setter
     def progress(self, handler: Callable[[AsyncOperation[_T], _P], object] | None) -> None:
         self._check_open()
+        if handler is not None and not callable(handler):
+            raise TypeError(f"progress: {handler!r} is not callable; it takes (operation, value)")
         self._progress = handler
 
     def report(self, value: _P) -> None:
         """Tell the progress handler, if there is one (producers' side)."""
         if self._progress is not None:
-            self._progress(self, value)
+            call_handler("AsyncOperation.progress", self._progress, self, value)
