@@ -237,6 +237,20 @@ def test_a_break_that_a_second_read_meets_at_once_loses_nothing():
     assert source.rest() == b"ab"
 
 
+@pytest.mark.parametrize("last", [b"cd", b"c"])
+def test_a_progress_handler_may_cancel_the_read(last):
+    """It ends as from outside, asks for nothing more, and every byte can be read."""
+    source = Source()
+    operation = source.read_async(Buffer(4), 4, NONE)
+    operation.progress = lambda sender, value: value < 3 or sender.cancel()
+    source.feed(b"ab", last)
+    assert operation.status is AsyncStatus.ERROR
+    with pytest.raises(OperationAbortedError):
+        operation.get_results()
+    assert source.waiting is None
+    assert source.rest() == b"ab" + last
+
+
 @pytest.mark.parametrize(
     "read",
     [

@@ -36,6 +36,8 @@ def test_lines_over_foreign_streams():
     foreign = ForeignSource(b"one\ntw", b"o\r\n", end=True)
     reader = StreamReader(foreign)
     assert [reader.read_line_async().get_results() for _ in range(3)] == ["one", "two", None]
+    reader.close()
+    assert foreign.source.closed == 1
     sink = ForeignSink()
     writer = StreamWriter(sink)
     writer.write_line_async("one")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from winsockets.errors import OutOfBoundsError
+from winsockets.errors import OperationAbortedError, OutOfBoundsError
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, AsyncStatus
 from winsockets.streams._buffer import Buffer
 
@@ -20,10 +20,15 @@ __all__ = ["ExactOperation", "FillOperation", "GatheringOperation", "fill"]
 _T = TypeVar("_T")
 
 
-def _cancel_pending(operation: Deferred[Any]) -> None:
-    pending = cast("GatheringOperation[Any]", operation)._pending
-    if pending is not None:
-        pending.cancel()
+def _cancel(operation: Deferred[Any]) -> None:
+    gathering = cast("GatheringOperation[Any]", operation)
+    if gathering._pending is not None:
+        gathering._pending.cancel()
+    else:
+        # From a progress handler, between two reads.
+        gathering._give_up(
+            OperationAbortedError("the read was cancelled; what had arrived can still be read")
+        )
 
 
 class GatheringOperation(AsyncOperation[_T]):
@@ -39,7 +44,7 @@ class GatheringOperation(AsyncOperation[_T]):
     _pending: AsyncOperation[bytes] | None = None
 
     def __init__(self, source: InputStream) -> None:
-        super().__init__(_cancel_pending)
+        super().__init__(_cancel)
         self._source = source
 
     @abstractmethod
@@ -54,9 +59,9 @@ class GatheringOperation(AsyncOperation[_T]):
     def _finish(self) -> None:
         """End the operation after the last read."""
 
+    @abstractmethod
     def _give_up(self, problem: Failure | BaseException) -> None:
         """End the operation after a read that failed or was cancelled."""
-        self.errback(problem)
 
     def begin(self, first: AsyncOperation[bytes]) -> Self:
         """Go on from the first read, which the caller has started."""
@@ -76,19 +81,21 @@ class GatheringOperation(AsyncOperation[_T]):
         pending.addCallbacks(self._arrived, self._failed)
 
     def _arrived(self, data: bytes) -> None:
+        self._pending = None
         try:
             while wanted := self._take(data):
+                if self.called:
+                    return
                 pending = self._source.read(wanted)
                 if pending.status is AsyncStatus.STARTED:
                     self._wait_for(pending)
                     return
                 data = pending.get_results()
         except Exception as problem:
-            self._pending = None
             self._give_up(problem)
         else:
-            self._pending = None
-            self._finish()
+            if not self.called:
+                self._finish()
 
     def _failed(self, failure: Failure) -> None:
         self._pending = None
