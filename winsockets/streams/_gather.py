@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from winsockets.errors import OperationAbortedError, OutOfBoundsError
-from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, AsyncStatus
+from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.streams._buffer import Buffer
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class GatheringOperation(AsyncOperation[_T]):
 
     def begin(self, first: AsyncOperation[bytes]) -> Self:
         """Go on from the first read, which the caller has started."""
-        if first.status is AsyncStatus.STARTED:
+        if not first.called:
             self._wait_for(first)
             return self
         try:
@@ -87,7 +87,7 @@ class GatheringOperation(AsyncOperation[_T]):
                 if self.called:
                     return
                 pending = self._source.read(wanted)
-                if pending.status is AsyncStatus.STARTED:
+                if not pending.called:
                     self._wait_for(pending)
                     return
                 data = pending.get_results()
