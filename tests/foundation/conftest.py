@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
 
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
-
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -35,19 +30,3 @@ def logged() -> Iterator[Callable[[], list[tuple[str, BaseException]]]]:
     events.clear()
     yield failures
     globalLogPublisher.removeObserver(events.append)
-
-
-@pytest.fixture
-def in_asyncio() -> Callable[[Coroutine[Any, Any, T]], Awaitable[T]]:
-    """A coroutine function that runs a coroutine as an asyncio task and returns its result.
-
-    On the reactor's own loop where the suite runs on asyncio, and on a loop of its own elsewhere.
-    """
-
-    async def run(coroutine: Coroutine[Any, Any, T]) -> T:
-        loop = asyncio._get_running_loop()
-        if loop is None:
-            return asyncio.run(coroutine)
-        return await Deferred.fromFuture(loop.create_task(coroutine))
-
-    return run

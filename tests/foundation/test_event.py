@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import pytest_twisted
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
+from tests.foundation.operations import in_asyncio_task
 from winsockets.errors import IllegalMethodCallError, SocketException
 from winsockets.foundation import AsyncOperation, Deferral, Event, EventRegistrationToken
 
@@ -281,43 +281,33 @@ def test_the_failure_of_a_deferred_or_an_operation_that_is_returned_is_logged(th
     assert [str(problem) for _, problem in logged()] == ["'deferred'", "operation"]
 
 
-@pytest_twisted.ensureDeferred
-async def test_the_failure_of_an_asyncio_future_that_is_returned_is_logged(
-    thing: Thing, logged, in_asyncio
-) -> None:
+@in_asyncio_task
+async def test_the_failure_of_an_asyncio_future_that_is_returned_is_logged(thing: Thing, logged) -> None:
     """``lambda sender, args: asyncio.ensure_future(...)`` too."""
-
-    async def scenario() -> None:
-        future = asyncio.get_running_loop().create_future()
-        thing.happened.add(lambda sender, args: future)
-        thing.happened.fire(thing, "now")
-        future.set_exception(KeyError("future"))
-        await asyncio.sleep(0)
-
-    await in_asyncio(scenario())
+    future = asyncio.get_running_loop().create_future()
+    thing.happened.add(lambda sender, args: future)
+    thing.happened.fire(thing, "now")
+    future.set_exception(KeyError("future"))
+    await asyncio.sleep(0)
     assert [str(problem) for _, problem in logged()] == ["'future'"]
 
 
-@pytest_twisted.ensureDeferred
-async def test_a_handler_awaits_asyncio_through_from_future(thing: Thing, logged, in_asyncio) -> None:
+@in_asyncio_task
+async def test_a_handler_awaits_asyncio_through_from_future(thing: Thing, logged) -> None:
     """Twisted drives handlers, and refuses asyncio's own futures; the log says so."""
+    future = asyncio.get_running_loop().create_future()
 
-    async def scenario() -> None:
-        future = asyncio.get_running_loop().create_future()
+    async def wrong(sender: Thing, args: str) -> None:
+        await future
 
-        async def wrong(sender: Thing, args: str) -> None:
-            await future
+    async def right(sender: Thing, args: str) -> None:
+        thing.calls.append(await Deferred.fromFuture(future))
 
-        async def right(sender: Thing, args: str) -> None:
-            thing.calls.append(await Deferred.fromFuture(future))
-
-        thing.happened.add(wrong)
-        thing.happened.add(right)
-        thing.happened.fire(thing, "now")
-        future.set_result("there")
-        await asyncio.sleep(0)
-
-    await in_asyncio(scenario())
+    thing.happened.add(wrong)
+    thing.happened.add(right)
+    thing.happened.fire(thing, "now")
+    future.set_result("there")
+    await asyncio.sleep(0)
     assert thing.calls == ["there"]
     ((text, problem),) = logged()
     assert isinstance(problem, RuntimeError)

@@ -33,6 +33,7 @@ class FutureBridge(Deferred[None]):
         self._loop = loop
         self._wakeup: Callable[[Any], object] | None = None
         self._outcome = _Outcome()
+        self._given_up = False
         operation.addBoth(self._ended)
 
     def _ended(self, result: object) -> object:
@@ -60,10 +61,12 @@ class FutureBridge(Deferred[None]):
         Returns:
             Whether it was in time: after the end a task has to cancel itself.
         """
-        if self.called:
+        if self.called or self._given_up:
             return False
-        if self._outcome.cancelled:
+        if self._outcome.cancelled and self._wakeup is not None:
+            self._given_up = True
             self._wake()
+            return True
         self._outcome.cancelled, self._outcome.reason = True, msg
         self._operation.cancel()
         return True
