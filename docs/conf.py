@@ -12,14 +12,19 @@ author = metadata["metadata"]["author"]
 copyright = f"2026, {author}"
 release = version = metadata["metadata"]["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "package_reference"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "package_reference", "tables"]
 exclude_patterns = ["_build"]
+smartquotes = False
+
 html_theme = "furo"
 html_title = f"{project} {version}"
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 180
+autodoc_docstring_signature = False
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_format = "short"
 
 myst_heading_anchors = 3
