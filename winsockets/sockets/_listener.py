@@ -270,6 +270,20 @@ class StreamSocketListener:
         socket = StreamSocket._over(protocol, self._reactor, self._control.for_accepted())
         self._received.fire(self, StreamSocketListenerConnectionReceivedEventArgs(socket))
 
+    def pause(self) -> None:
+        """Accept nobody until ``resume`` (an addition to WinRT): clients wait in the system's backlog.
+
+        May be called inside a handler, and takes effect before the next connection is accepted. Does nothing
+        on a listener that is not bound.
+        """
+        for port in self._ports:
+            port.hold("program")
+
+    def resume(self) -> None:
+        """Accept again after ``pause``; more often does no harm."""
+        for port in self._ports:
+            port.release("program")
+
     def _hold(self) -> None:
         for port in self._ports:
             port.hold("queue")
