@@ -1,0 +1,7 @@
+"""``python -m winsockets.cli`` is the ``winsockets`` command."""
+
+from __future__ import annotations
+
+from winsockets.cli import main
+
+main(prog_name="winsockets")

@@ -1,0 +1,151 @@
+"""The command line: what can be asked for."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from winsockets.cli._display import Display
+from winsockets.cli._messages import numbered, repeated
+from winsockets.cli._running import run
+from winsockets.cli._session import Plan, hold
+from winsockets.cli._url import EchoUrl, parse_url
+
+__all__ = ["main"]
+
+_DEFAULT_SIZE = 64
+_LARGEST = 1 << 30
+_LONGEST_WAIT = 86400.0
+_EPILOG = """
+Exit status: 0 when every reply came back identical, 1 when not, 2 for a wrong command line, 130 after Ctrl-C.
+
+\b
+Examples:
+  winsockets echo tcp://localhost:1337 hello
+  winsockets echo udp://[::1]:1337 --count 1000 --size 512
+  winsockets echo tcp://localhost < file | cmp - file
+"""
+
+
+class _Url(click.ParamType[EchoUrl]):
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> EchoUrl:
+        try:
+            return parse_url(value)
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
+class _Seconds(click.ParamType[float]):
+    """A time: digits, so that no "nan" gets through to a clock."""
+
+    name = "seconds"
+
+    def __init__(self, zero: bool) -> None:
+        self._zero = zero
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds <= _LONGEST_WAIT or not (seconds or self._zero):
+            least = "from 0" if self._zero else "greater than 0 and"
+            self.fail(f"{value!r} is not a number of seconds {least} up to {_LONGEST_WAIT:g}", param, ctx)
+        return seconds
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    try:
+        number = version("winsockets")
+    except PackageNotFoundError:
+        number = "(not installed, run from its source)"
+    click.echo(f"winsockets {number}")
+    ctx.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+def main() -> None:
+    """Talk to servers with the sockets of the winsockets library.
+
+    The servers for it come with the library: twistd -n winsockets-echo.
+    """
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("url", type=_Url())
+@click.argument("text", nargs=-1)
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Send N messages and measure.")
+@click.option(
+    "--interval",
+    type=_Seconds(zero=True),
+    default=0,
+    metavar="SECONDS",
+    help="Send a message at most every so many seconds.  [default: 0]",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(1, _LARGEST),
+    metavar="BYTES",
+    help="Make messages of this size, numbered in front, instead of sending TEXT.  "
+    f"[default: {_DEFAULT_SIZE}, with --count and no TEXT]",
+)
+@click.option(
+    "--timeout",
+    type=_Seconds(zero=False),
+    default=5,
+    metavar="SECONDS",
+    help="How long to wait for the connection, and for each reply.  [default: 5]",
+)
+def echo(
+    *,
+    url: EchoUrl,
+    text: tuple[str, ...],
+    count: int | None,
+    interval: float,
+    size: int | None,
+    timeout: float,
+) -> None:
+    """Send messages to an echo server and compare what comes back.
+
+    URL is tcp://HOST:PORT or udp://HOST:PORT. PORT is a number or a name from the services file, 1337 when
+    left out; an IPv6 address stands in brackets.
+
+    Each TEXT is a message, sent with a newline at its end. Without TEXT, each line of standard input is one,
+    whatever its bytes are; a line of more than 64 KiB is sent in pieces. Each message waits for the reply to
+    the one before. Replies go to standard output as they come, everything else to standard error.
+
+    With --count or --size nothing is read from standard input, and instead of the replies a summary is
+    shown: messages sent, replies received and lost, and the round-trip times. TEXT is repeated in turn until
+    N messages are sent.
+
+    A lost datagram is counted and the next one sent; a TCP connection that loses a reply is given up.
+    """
+    if text and size is not None:
+        raise click.UsageError("--size makes the messages, so there can be no TEXT beside it")
+    measuring = count is not None or size is not None
+    total = count or (len(text) if text and not measuring else 1)
+    messages: Iterable[bytes] | None = None
+    if text:
+        messages = repeated([os.fsencode(part) + b"\n" for part in text], total)
+    elif measuring:
+        length = size or _DEFAULT_SIZE
+        messages = (numbered(number, length) for number in range(1, total + 1))
+    plan = Plan(url, messages, interval, timeout)
+    sys.exit(run(lambda reactor: hold(plan, Display(measuring, total), reactor)))

@@ -1,0 +1,105 @@
+"""Echoes over a TCP connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from winsockets.cli._url import EchoUrl
+from winsockets.errors import OutOfBoundsError, SocketException
+from winsockets.foundation import DEFAULT_LIMITS, AsyncOperationWithProgress
+from winsockets.sockets import StreamSocket
+
+__all__ = ["StreamEcho"]
+
+
+class StreamEcho:
+    """One connection to an echo server.
+
+    The reply to a message is as many bytes as the message has, in pieces of any size. So a loss is the end:
+    nobody could tell the next reply from the late one.
+
+    Args:
+        reactor: the reactor.
+        url: the server.
+        timeout: seconds for resolving the name and again for connecting.
+    """
+
+    ends_with_a_loss = True
+    longest = 64 * 1024
+
+    def __init__(self, reactor: Any, url: EchoUrl, timeout: float) -> None:
+        self._url = url
+        self._socket = StreamSocket(reactor=reactor)
+        # A peer that takes nothing had its time already.
+        self._socket.control.limits = replace(
+            DEFAULT_LIMITS, resolve_timeout=timeout, connect_timeout=timeout, close_timeout=0
+        )
+        self._message = b""
+        self._writing: AsyncOperationWithProgress[int, int] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self._socket.connect_async(self._url.host, self._url.service)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self._socket.close()
+        await self._socket.wait_closed_async()
+
+    @property
+    def peer(self) -> str:
+        """The server in words."""
+        information = self._socket.information
+        return f"{information.remote_address} port {information.remote_port}"
+
+    async def send(self, message: bytes) -> None:
+        """Send a message; a failure shows in `reply`, which has to read while this is under way."""
+        self._message = message
+        self._writing = self._socket.output_stream.write_async(message)
+        self._writing.addErrback(lambda _: None)
+
+    async def reply(self, show: Callable[[bytes], None]) -> bool:
+        """Receive the reply to the message sent last.
+
+        Args:
+            show: gets its bytes as they come.
+
+        Returns:
+            Whether it is identical.
+
+        Raises:
+            SocketException: the connection broke, or ended too early (E_BOUNDS).
+        """
+        left = memoryview(self._message)
+        identical = True
+        while left:
+            data = await self._socket.input_stream.read(min(len(left), self.longest))
+            if not data:
+                raise OutOfBoundsError(
+                    f"receive from {self.peer}: the server closed the connection after "
+                    f"{len(self._message) - len(left)} of {len(self._message)} bytes of the reply"
+                )
+            identical = identical and left[: len(data)] == data
+            left = left[len(data) :]
+            show(data)
+        if self._writing is not None:
+            await self._writing
+        return identical
+
+    async def surplus(self) -> int:
+        """Say that no more will be sent, and count what the server sends beyond the replies."""
+        count = 0
+        try:
+            self._socket.output_stream.close()
+            async for data in self._socket.input_stream:
+                count += len(data)
+        except SocketException:
+            # A reset, or the end of our patience; an end is all that was missing.
+            pass
+        return count
