@@ -1,8 +1,9 @@
 """Stream sockets, listeners and datagram sockets."""
 
 from winsockets.sockets._datagram_control import DatagramSocketControl
+from winsockets.sockets._datagram_information import DatagramSocketInformation
 from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
-from winsockets.sockets._datagram_socket import DatagramSocket, DatagramSocketInformation
+from winsockets.sockets._datagram_socket import DatagramSocket
 from winsockets.sockets._kinds import SocketProtectionLevel, SocketQualityOfService
 from winsockets.sockets._listener import (
     StreamSocketListener,

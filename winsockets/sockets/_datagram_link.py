@@ -1,226 +1,294 @@
-"""What a DatagramSocket and its output streams share: the transports, and their end."""
+"""What a DatagramSocket, its output streams and its iterators share: the UDP sockets, and their end."""
 
 from __future__ import annotations
 
 import socket
 import warnings
-from collections.abc import Sequence
-from typing import Any
-
-from twisted.internet.defer import Deferred, gatherResults
-from zope.interface import implementer
+from collections.abc import Collection, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from winsockets.errors import (
-    AddressInUseError,
     IllegalMethodCallError,
     ObjectClosedError,
+    OperationAbortedError,
     SocketErrorStatus,
     SocketException,
     translate,
 )
-from winsockets.foundation import Limits
+from winsockets.foundation import AsyncOperation
 from winsockets.networking._address import Address
-from winsockets.sockets._datagram_control import DatagramSocketControl, apply_datagram_options
+from winsockets.sockets._datagram_binding import WILDCARDS, bind_sockets, make_socket
+from winsockets.sockets._datagram_control import DatagramSocketControl
 from winsockets.sockets._link import from_reactor_thread
-from winsockets.transports._datagram_transport import Datagram, DatagramTransport, IDatagramReceiver
+from winsockets.transports._datagram_transport import DatagramTransport
 from winsockets.transports._describe import describe_address
 
-__all__ = ["WILDCARDS", "DatagramLink"]
+if TYPE_CHECKING:
+    from winsockets.sockets._datagram_inbox import Inbox
 
-WILDCARDS = (Address.ipv6("::", 0), Address.ipv4("0.0.0.0", 0))
-_PORT_TRIES = 16
+__all__ = ["DatagramLink"]
 
-
-@implementer(IDatagramReceiver)
-class _Nobody:
-    """Hears of datagrams that no socket wants any more."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-
-    def datagram_received(self, transport: Any, datagram: Datagram) -> None:
-        """Drop it."""
-
-    def receive_failed(self, transport: Any, problem: SocketException) -> None:
-        """Drop it."""
+_TOO_LATE = "after the socket was bound or connected"
+_T = TypeVar("_T")
 
 
 class DatagramLink:
-    """The UDP sockets of one DatagramSocket: one for each family, or a connected one.
+    """The UDP sockets of one DatagramSocket: one of each family, or a connected one.
 
-    When the DatagramSocket and all its streams are forgotten they are closed.
+    When the DatagramSocket, its streams and its iterators are forgotten they are closed.
+
+    Args:
+        reactor: an IReactorFDSet and IReactorTime.
 
     Attributes:
-        receiver: hears what the transports receive; must not keep the DatagramSocket alive.
-        bound: whether it was bound.
-        connected: the transport of the connection, if there is one.
+        transports: by family, the preferred one first.
+        control: what is set on them.
+        inbox: hears what they receive; set by the socket.
+        opening: whether the socket is being bound or connected.
         closed: whether it was closed.
     """
 
-    def __init__(self, reactor: Any, control: DatagramSocketControl) -> None:
-        self._reactor = reactor
-        self._control = control
-        self._transports: dict[int, DatagramTransport] = {}
-        self.receiver: IDatagramReceiver | None = None
-        self.connected: DatagramTransport | None = None
-        self.bound = False
+    inbox: Inbox
+
+    def __init__(self, reactor: Any) -> None:
+        self.transports: dict[int, DatagramTransport] = {}
+        self.control = DatagramSocketControl(self.transports)
+        self.opening = False
         self.closed = False
-        self._ending: list[Deferred[None]] = []
+        self._reactor = reactor
+        self._operations: WeakSet[AsyncOperation[Any]] = WeakSet()
+        self._closings: list[AsyncOperation[None]] = []
 
     @property
-    def transports(self) -> list[DatagramTransport]:
-        """The open transports, the preferred one first."""
-        return list(self._transports.values())
+    def peer(self) -> tuple[Any, ...] | None:
+        """The socket address of the peer, on a connected socket."""
+        return next((transport.peer for transport in self.transports.values()), None)
+
+    # What is allowed now
 
     def check_open(self, action: str) -> None:
         """Refuse an action on a closed socket."""
         if self.closed:
             raise ObjectClosedError(f"{action}: the socket was closed")
 
-    def bind(self, addresses: Sequence[Address], port: int) -> None:
-        """Bind to several addresses with one port number.
+    def check_settled(self, action: str) -> None:
+        """Refuse an action also while the socket is being bound or connected."""
+        self.check_open(action)
+        if self.opening:
+            raise IllegalMethodCallError(
+                f"{action}: the socket is being bound or connected; await that first"
+            )
 
-        Where there are several, one whose family this system does not have is left out.
+    def check_unbound(self, action: str) -> None:
+        """Refuse an action also once the socket is bound or connected."""
+        self.check_settled(action)
+        if self.transports:
+            raise IllegalMethodCallError(f"{action}: the socket is bound or connected already")
+
+    def check_attachable(self) -> None:
+        """Refuse a handler that comes too late."""
+        self.check_unbound("attach a handler to message_received")
+
+    def check_sendable(self, action: str, destination: Address | None) -> None:
+        """Refuse to send now, or there (None is the peer)."""
+        self.check_settled(action)
+        if destination is None and self.peer is None:
+            raise IllegalMethodCallError(
+                f"{action}: the socket is not connected; await connect_async first, or use "
+                "get_output_stream_async"
+            )
+
+    # Binding and connecting
+
+    def open(self, steps: Coroutine[Any, Any, _T], action: str) -> AsyncOperation[_T]:
+        """Run the steps of binding or connecting.
+
+        The control's properties are fixed from here on, and no handler can be attached, unless the steps
+        fail and leave the socket unbound.
+        """
+        self.opening = True
+        self.control.lock(_TOO_LATE)
+        return self.run(self._open(steps), action)
+
+    async def _open(self, steps: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            return await steps
+        finally:
+            self.opening = False
+            if not self.transports and not self.closed:
+                self.control.unlock()
+
+    def run(self, steps: Coroutine[Any, Any, _T], action: str) -> AsyncOperation[_T]:
+        """Run some steps; closing the socket ends them with OperationAbortedError."""
+        operation = AsyncOperation.run(self._run(steps, action))
+        if not operation.called:
+            self._operations.add(operation)
+        return operation
+
+    async def _run(self, steps: Coroutine[Any, Any, _T], action: str) -> _T:
+        try:
+            return await steps
+        except BaseException as problem:
+            if self.closed:
+                raise OperationAbortedError(f"{action}: aborted by close") from problem
+            raise
+
+    def bind(self, addresses: Iterable[Address], port: int) -> None:
+        """Bind to one address of each family, with one port number; see ``bind_sockets``."""
+        for skt in bind_sockets(self.control, addresses, port):
+            transport = self._receive_on(skt)
+            self.transports[transport.family] = transport
+
+    def _receive_on(self, skt: socket.socket) -> DatagramTransport:
+        limits = self.control.limits
+        self.inbox.queue_bound = limits.message_queue
+        return DatagramTransport(skt, self.inbox, self._reactor, limits)
+
+    def connect(self, remotes: Sequence[Address], sources: Sequence[Address], from_port: int) -> None:
+        """Connect to the first address that the system has a way to, keeping the local port if there is one.
 
         Args:
-            addresses: the local addresses; at most one of each family counts.
-            port: 0 lets the system choose a number that is free on all.
+            remotes: the peer's addresses.
+            sources: local addresses to connect from; none for any.
+            from_port: the local port; 0 for any.
 
         Raises:
-            SocketException: ADDRESS_ALREADY_IN_USE, CANNOT_ASSIGN_REQUESTED_ADDRESS, ...
+            SocketException: what the system says of the first address; ADDRESS_FAMILY_NOT_SUPPORTED when
+                none of them is of the family of a local address. The socket is as it was then.
         """
-        for attempt in range(_PORT_TRIES):
+        first_problem: SocketException | None = None
+        for remote in remotes:
             try:
-                sockets = self._bind_all(addresses, port)
-            except AddressInUseError:
-                if port or len(addresses) == 1 or attempt == _PORT_TRIES - 1:
-                    raise
-            else:
-                break
-        self.bound = True
-        for skt in sockets:
-            self._adopt(skt)
+                transport = self._connect(remote, sources, from_port)
+            except SocketException as problem:
+                first_problem = first_problem or problem
+                continue
+            for other in self.transports.values():
+                if other is not transport:
+                    other.close()
+            self.transports.clear()
+            self.transports[transport.family] = transport
+            return
+        assert first_problem is not None
+        raise first_problem
 
-    def _bind_all(self, addresses: Sequence[Address], port: int) -> list[socket.socket]:
-        sockets: dict[int, socket.socket] = {}
-        try:
-            for address in addresses:
-                if address.family in sockets:
-                    continue
-                action = f"bind to {describe_address(address.host, port)}"
-                try:
-                    skt = self._make_socket(address, port)
-                except OSError as problem:
-                    error = translate(problem, action)
-                    if len(addresses) > 1 and error.status in _MISSING_FAMILY:
-                        missing = error
-                        continue
-                    raise error from problem
-                sockets[address.family] = skt
-                port = skt.getsockname()[1]
-            if not sockets:
-                raise missing
-        except BaseException:
-            for skt in sockets.values():
-                skt.close()
-            raise
-        return list(sockets.values())
-
-    def _make_socket(self, address: Address, port: int) -> socket.socket:
-        skt = socket.socket(address.family, socket.SOCK_DGRAM)
-        try:
-            apply_datagram_options(skt, self._control)
-            name = address.sockaddr
-            skt.bind((name[0], port, *name[2:]))
-        except BaseException:
-            skt.close()
-            raise
-        return skt
-
-    def _adopt(self, skt: socket.socket) -> DatagramTransport:
-        receiver = self.receiver or _Nobody(self._control.limits)
-        transport = DatagramTransport(skt, receiver, self._reactor)
-        self._transports[transport.family] = transport
-        transport.startReading()
-        return transport
-
-    def connect(self, address: Address, local: Address | None) -> None:
-        """Connect to a peer, keeping the local port if there is one.
-
-        Raises:
-            SocketException: as the system says.
-        """
-        if not self.bound:
-            wildcard = next(wild for wild in WILDCARDS if wild.family == address.family)
-            self.bind([local or wildcard], local.port if local is not None else 0)
-        transport = self._transports.get(address.family)
+    def _connect(self, remote: Address, sources: Sequence[Address], from_port: int) -> DatagramTransport:
+        transport = self.transports.get(remote.family)
         if transport is None:
-            raise SocketException(
-                f"connect to {address}: the socket is bound to an address of another family",
-                status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
-            )
+            if from_port and not sources:
+                sources = WILDCARDS
+            local = next((source for source in sources if source.family == remote.family), None)
+            if self.transports or (sources and local is None):
+                raise _other_family("connect", remote)
+            transport = self._receive_on(make_socket(self.control, remote.family, local, from_port))
         try:
-            transport.connect(address)
+            transport.connect(remote)
         except OSError as problem:
-            raise translate(problem, f"connect to {address}") from problem
-        for family, other in list(self._transports.items()):
-            if other is not transport:
-                del self._transports[family]
-                self._ending.append(other.close())
-        self.connected = transport
-
-    def towards(self, address: Address) -> DatagramTransport:
-        """Return the transport for a destination, binding the socket if that has not happened yet."""
-        self.check_open("send")
-        if not self.bound:
-            self.bind(WILDCARDS, 0)
-        transport = self._transports.get(address.family)
-        if transport is None:
-            raise SocketException(
-                f"send to {address}: the socket is bound to an address of another family",
-                status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
-            )
+            if remote.family not in self.transports:
+                transport.close()
+            raise translate(problem, f"connect to {remote}") from problem
         return transport
 
-    def connection(self) -> DatagramTransport:
-        """Return the transport of the connection.
+    # Sending
+
+    def towards(self, destination: Address | None) -> DatagramTransport:
+        """Find the transport for a destination (None is the peer), binding the socket if nothing else has.
 
         Raises:
-            IllegalMethodCallError: there is none.
+            SocketException: ADDRESS_FAMILY_NOT_SUPPORTED, or why it cannot be bound.
         """
-        self.check_open("send")
-        if self.connected is None:
+        if destination is None:
+            return next(iter(self.transports.values()))
+        if not self.transports:
+            self.bind(WILDCARDS, 0)
+            self.control.lock(_TOO_LATE)
+        transport = self.transports.get(destination.family)
+        if transport is None:
+            raise _other_family("send", destination)
+        return transport
+
+    def choose(self, addresses: Sequence[Address], families: Collection[int] = ()) -> Address | None:
+        """Choose the address to send to: the first one of a family that the socket has.
+
+        Args:
+            addresses: those of the destination.
+            families: what the socket, which is not bound yet, is going to have; left out, any.
+
+        Returns:
+            The address; None for the peer of a connected socket.
+
+        Raises:
+            IllegalMethodCallError: the socket is connected to somebody else.
+            SocketException: ADDRESS_FAMILY_NOT_SUPPORTED.
+        """
+        peer = self.peer
+        if peer is not None:
+            transport = self.towards(None)
+            if any(transport.is_peer(address.sockaddr) for address in addresses):
+                return None
             raise IllegalMethodCallError(
-                "send: the socket is not connected; await connect_async first, or use get_output_stream_async"
+                f"get_output_stream_async to {addresses[0]}: the socket is connected to "
+                f"{describe_address(*peer[:2])} and sends only there"
             )
-        return self.connected
+        families = families or self.transports
+        if not families:
+            return addresses[0]
+        for address in addresses:
+            if address.family in families:
+                return address
+        raise _other_family("send", addresses[0])
+
+    # Ending
+
+    def cancel_sends(self) -> None:
+        """End every datagram that waits for room."""
+        for transport in list(self.transports.values()):
+            transport.cancel_sends("cancelled by cancel_io_async()")
 
     def close(self) -> None:
-        """Abort waiting sends and close every transport."""
+        """Close every transport, and end what is pending."""
+        if self.closed:
+            return
         self.closed = True
-        self.receiver = None
-        for transport in self._transports.values():
-            self._ending.append(transport.close())
-        self._transports.clear()
-        self.connected = None
+        self.control.lock("after the socket was closed")
+        transports = list(self.transports.values())
+        self.transports.clear()
+        for transport in transports:
+            transport.close()
+        for operation in list(self._operations):
+            operation.cancel()
+        self.inbox.end()
+        for closing in self._closings:
+            if not closing.called:
+                closing.callback(None)
 
-    def ended(self) -> Deferred[Any]:
-        """Return a Deferred that fires when all closed transports are gone."""
-        ending, self._ending = self._ending, []
-        return gatherResults(ending)
+    def when_closed(self) -> AsyncOperation[None]:
+        """Return an operation that ends when the socket is closed and its port is free."""
+        if self.closed:
+            return AsyncOperation.from_result(None)
+        closing: AsyncOperation[None] = AsyncOperation()
+        self._closings.append(closing)
+        return closing
 
     def __del__(self) -> None:
-        """Close forgotten sockets."""
-        if self.closed or not self._transports:
+        """Close a forgotten socket, once what was handed in has been sent."""
+        transports = list(self.transports.values())
+        if not transports:
             return
-        port = self.transports[0].local[1]
+        for transport in transports:
+            from_reactor_thread(self._reactor, transport.finish)
         warnings.warn(
-            f"a DatagramSocket on port {port} was never closed", ResourceWarning, stacklevel=2, source=self
+            f"a DatagramSocket on port {transports[0].local[1]} was never closed",
+            ResourceWarning,
+            stacklevel=2,
+            source=self,
         )
-        for transport in self.transports:
-            from_reactor_thread(self._reactor, transport.close)
 
 
-_MISSING_FAMILY = frozenset(
-    {SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED, SocketErrorStatus.CANNOT_ASSIGN_REQUESTED_ADDRESS}
-)
+def _other_family(action: str, address: Address) -> SocketException:
+    return SocketException(
+        f"{action} to {address}: the socket has a local address of another family only; leave the local "
+        "address out, or use an address of its family",
+        status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
+    )

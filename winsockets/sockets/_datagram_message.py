@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from winsockets.errors import MessageTooLongError, SocketException
+from winsockets.errors import SocketException
 from winsockets.networking import HostName
+from winsockets.sockets._datagram_information import host_name_of
 from winsockets.sockets._stream_information import host_of
 from winsockets.streams import DataReader, InputStream
 from winsockets.streams._memory import MemoryInputStream
-from winsockets.transports._datagram_transport import Datagram
 from winsockets.transports._describe import describe_address
+from winsockets.transports._packet_info import Ancillary, destination_of
 
 __all__ = ["DatagramSocketMessageReceivedEventArgs"]
 
@@ -25,27 +26,24 @@ class DatagramSocketMessageReceivedEventArgs:
     Source: WinRT DatagramSocketMessageReceivedEventArgs; ``data`` is an addition.
     """
 
-    __slots__ = ("_data", "_error", "_local", "_remote")
+    # Made for each datagram: what few handlers look at is worked out when they do.
+    __slots__ = ("_ancillary", "_data", "_error", "_local", "_remote", "_remote_address")
+
+    _remote_address: HostName | None
 
     def __init__(
-        self, data: bytes, remote: tuple[Any, ...], local: str | None, error: SocketException | None = None
+        self,
+        data: bytes,
+        remote: tuple[Any, ...],
+        local: tuple[Any, ...],
+        ancillary: Ancillary = (),
+        error: SocketException | None = None,
     ) -> None:
         self._data = data
         self._remote = remote
         self._local = local
+        self._ancillary = ancillary
         self._error = error
-
-    @classmethod
-    def of(cls, datagram: Datagram, local: str | None) -> DatagramSocketMessageReceivedEventArgs:
-        """Make the args of a datagram; ``local`` stands in where the system did not tell."""
-        data, source, destination, truncated = datagram
-        error = None
-        if truncated:
-            error = MessageTooLongError(
-                f"receive a datagram from {describe_address(source[0], source[1])}: it is longer than "
-                f"{len(data)} bytes and was cut; raise limits.datagram_size"
-            )
-        return cls(data, source, destination or local, error)
 
     @property
     def data(self) -> bytes:
@@ -55,7 +53,7 @@ class DatagramSocketMessageReceivedEventArgs:
             SocketException: the error that came in place of a datagram.
         """
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         return self._data
 
     def get_data_reader(self) -> DataReader:
@@ -81,22 +79,23 @@ class DatagramSocketMessageReceivedEventArgs:
     @property
     def remote_address(self) -> HostName | None:
         """The sender's address; for an error the peer's, None where that is not known."""
-        host = str(self._remote[0])
-        if len(self._remote) == 4 and self._remote[3] and "%" not in host:
-            host = f"{host}%{self._remote[3]}"
-        return host_of(host)
+        try:
+            return self._remote_address
+        except AttributeError:
+            self._remote_address = host_name_of(self._remote)
+            return self._remote_address
 
     @property
     def remote_port(self) -> str:
         """The sender's port; "" where it is not known."""
-        return str(self._remote[1]) if self._remote[1] else ""
+        return str(self._remote[1]) if self._remote else ""
 
     @property
     def local_address(self) -> HostName | None:
         """The address the datagram was sent to; None where the system does not tell."""
-        return host_of(self._local or "")
+        return host_of(destination_of(self._ancillary)) or host_name_of(self._local)
 
     def __repr__(self) -> str:
         """Show the sender and the size, or the error."""
         what = repr(self._error) if self._error is not None else f"{len(self._data)} bytes"
-        return f"<datagram from {describe_address(*self._remote[:2])}: {what}>"
+        return f"<datagram from {describe_address(*self._remote[:2]) if self._remote else 'nobody'}: {what}>"

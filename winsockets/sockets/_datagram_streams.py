@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from winsockets.errors import ObjectClosedError
+from winsockets.errors import ObjectClosedError, SocketException
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.networking._address import Address
 from winsockets.streams import OutputStream
@@ -14,6 +14,8 @@ from winsockets.transports._datagram_transport import DatagramTransport
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    from winsockets.sockets._datagram_link import DatagramLink
+
 __all__ = ["DatagramOutputStream"]
 
 
@@ -21,40 +23,80 @@ class DatagramOutputStream(OutputStream):
     """Sends datagrams to one destination: every write is one datagram, never split, never joined.
 
     An operation is complete when the system has the datagram, and waits while the system's buffer is
-    full. A longer one than the protocol carries (65,507 bytes over IPv4) fails with MESSAGE_TOO_LONG.
+    full. A longer one than the protocol carries (65,507 bytes over IPv4, 65,527 over IPv6) fails with
+    MESSAGE_TOO_LONG. The first write binds the socket if nothing else has; when that fails, so does the
+    write.
+
+    At most ``limits.datagram_queue`` datagrams of a socket wait in the program; a write beyond that raises,
+    because whoever gets there never awaited anything.
+
+    Args:
+        link: the socket's; kept open by the stream.
+        destination: where the datagrams go; None for the peer of a connected socket.
     """
 
-    __slots__ = ("_closed", "_destination", "_transport")
+    __slots__ = ("__weakref__", "_closed", "_destination", "_link", "_to", "_transport")
 
-    def __init__(self, transport: Callable[[], DatagramTransport], destination: Address | None) -> None:
-        # Asked for at each write: the socket binds at the first one.
-        self._transport = transport
-        self._destination = destination.sockaddr if destination is not None else None
+    def __init__(self, link: DatagramLink, destination: Address | None) -> None:
+        self._link = link
+        self._destination = destination
+        self._to: tuple[Any, ...] | None = destination.sockaddr if destination is not None else None
+        self._transport: DatagramTransport | None = None
         self._closed = False
 
-    def _open_transport(self, action: str) -> DatagramTransport:
+    def _check(self, action: str) -> None:
         if self._closed:
             raise ObjectClosedError(f"{action}: the stream was closed")
-        return self._transport()
+        self._link.check_sendable(action, self._destination)
+
+    def _find_transport(self, action: str) -> DatagramTransport | SocketException:
+        """Find the transport, or why there is none."""
+        transport = self._transport
+        if transport is not None and transport.open:
+            return transport
+        self._check(action)
+        try:
+            self._transport = self._link.towards(self._destination)
+        except SocketException as problem:
+            return problem
+        return self._transport
 
     def write_async(self, buffer: ReadableBuffer) -> AsyncOperationWithProgress[int, int]:
-        """Send one datagram; see OutputStream.write_async."""
-        return self._open_transport("write").send(buffer, self._destination)
+        """Send one datagram; see OutputStream.write_async.
+
+        Raises:
+            IllegalMethodCallError: the socket is not connected, is being bound or connected, or is
+                connected to somebody else than the stream's destination.
+            SocketException: WSAENOBUFS, too many datagrams wait already.
+        """
+        transport = self._find_transport("write")
+        if isinstance(transport, DatagramTransport):
+            return transport.send(buffer, self._to)
+        return AsyncOperationWithProgress.from_error(transport)  # type: ignore[return-value]
 
     def write_many_async(self, buffers: Iterable[ReadableBuffer]) -> AsyncOperationWithProgress[int, int]:
-        """Send each buffer as one datagram; fails with the first failure."""
-        transport = self._open_transport("write")
-        operations = [transport.send(buffer, self._destination) for buffer in buffers]
+        """Send each buffer as one datagram; see OutputStream.write_many_async.
 
-        async def all_sent() -> int:
-            return sum([await operation for operation in operations])
-
-        return AsyncOperationWithProgress.run(all_sent())  # type: ignore[return-value]
+        Each is sent, whatever becomes of the others; the operation fails with the first failure. Cancelling
+        it takes back those that wait.
+        """
+        transport = self._find_transport("write")
+        if isinstance(transport, DatagramTransport):
+            return transport.send_many(buffers, self._to)
+        return AsyncOperationWithProgress.from_error(transport)  # type: ignore[return-value]
 
     def flush_async(self) -> AsyncOperation[bool]:
-        """Wait until the system has every earlier datagram; fails with the first failure among them."""
-        return self._open_transport("flush").flush()
+        """Wait until the system has every datagram of the socket that waits now.
+
+        It fails with the first failure among them. A write that has failed before says so itself.
+        """
+        transport = self._transport
+        if transport is None or not transport.open:
+            self._check("flush")
+            return AsyncOperation.from_result(True)
+        return transport.flush()
 
     def close(self) -> None:
-        """Write no more; the socket stays open."""
+        """Write no more; what waits is still sent, and the socket stays open."""
         self._closed = True
+        self._transport = None

@@ -1,0 +1,141 @@
+"""Where received datagrams go: to the event of their socket, and to iterators."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
+
+from zope.interface import implementer
+
+from winsockets.errors import BusyError, MessageTooLongError, SocketException
+from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation
+from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
+from winsockets.transports._datagram_transport import DatagramTransport, IDatagramReceiver
+from winsockets.transports._describe import describe_address
+from winsockets.transports._packet_info import Ancillary
+
+if TYPE_CHECKING:
+    from winsockets.sockets._datagram_link import DatagramLink
+    from winsockets.sockets._datagram_socket import DatagramSocket
+
+__all__ = ["Inbox", "MessageQueue"]
+
+
+@implementer(IDatagramReceiver)
+class Inbox:
+    """Hears what the transports of one DatagramSocket receive.
+
+    The reactor holds the transports and they hold this; it holds neither the socket nor its iterators, so
+    that these can be forgotten.
+
+    Args:
+        socket: whose event is fired.
+
+    Attributes:
+        dropped: how many messages iterators had no room for.
+        queue_bound: how many messages an iterator has room for.
+    """
+
+    def __init__(self, socket: DatagramSocket) -> None:
+        self._socket = weakref.ref(socket)
+        self._queues: list[weakref.ref[MessageQueue]] = []
+        self.dropped = 0
+        self.queue_bound = DEFAULT_LIMITS.message_queue
+
+    def add_queue(self, queue: MessageQueue) -> None:
+        """Give every message to an iterator too, as long as somebody has it."""
+        self._queues.append(weakref.ref(queue))
+
+    def datagram_received(
+        self,
+        transport: DatagramTransport,
+        data: bytes,
+        source: tuple[Any, ...],
+        ancillary: Ancillary,
+        truncated: bool,
+    ) -> None:
+        """See IDatagramReceiver."""
+        error = None
+        if truncated:
+            error = MessageTooLongError(
+                f"receive a datagram from {describe_address(*source[:2])}: it is longer than {len(data)} "
+                "bytes and was cut; raise limits.datagram_size"
+            )
+        self._deliver(DatagramSocketMessageReceivedEventArgs(data, source, transport.local, ancillary, error))
+
+    def receive_failed(self, transport: DatagramTransport, problem: SocketException) -> None:
+        """See IDatagramReceiver."""
+        self._deliver(
+            DatagramSocketMessageReceivedEventArgs(b"", transport.peer or (), transport.local, (), problem)
+        )
+
+    def _deliver(self, args: DatagramSocketMessageReceivedEventArgs) -> None:
+        socket = self._socket()
+        if socket is not None:
+            socket._received.fire(socket, args)
+        for reference in self._queues:
+            queue = reference()
+            if queue is not None and not queue.put(args, self.queue_bound):
+                self.dropped += 1
+
+    def end(self) -> None:
+        """End the iterators."""
+        for reference in self._queues:
+            queue = reference()
+            if queue is not None:
+                queue.end()
+
+
+class MessageQueue:
+    """Received datagrams that wait for ``async for``.
+
+    It keeps the port open like a stream of the socket does.
+    """
+
+    def __init__(self, link: DatagramLink) -> None:
+        self._link = link
+        self._messages: deque[DatagramSocketMessageReceivedEventArgs] = deque()
+        self._news: AsyncOperation[None] | None = None
+        self._ended = False
+
+    def put(self, args: DatagramSocketMessageReceivedEventArgs, bound: int) -> bool:
+        """Take a message, unless ``bound`` of them wait already; return whether it was taken."""
+        if len(self._messages) >= bound:
+            return False
+        self._messages.append(args)
+        self._wake()
+        return True
+
+    def end(self) -> None:
+        """Give what waits, then end."""
+        self._ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.called:
+            self._news.callback(None)
+
+    def __aiter__(self) -> Self:
+        """Return the iterator itself."""
+        return self
+
+    async def __anext__(self) -> DatagramSocketMessageReceivedEventArgs:
+        """Return the next datagram, or the error that came in its place.
+
+        Raises:
+            BusyError: another task waits for it.
+            StopAsyncIteration: the socket was closed.
+        """
+        if self._news is not None:
+            raise BusyError("messages(): another task waits for the next datagram already")
+        while not self._messages:
+            if self._ended:
+                raise StopAsyncIteration
+            # It carries no message: one that is cancelled at the last moment loses none.
+            self._news = AsyncOperation()
+            try:
+                await self._news
+            finally:
+                self._news = None
+        return self._messages.popleft()

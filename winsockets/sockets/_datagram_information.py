@@ -1,0 +1,69 @@
+"""What a DatagramSocket knows about its ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winsockets.networking import HostName
+from winsockets.sockets._stream_information import host_of
+
+if TYPE_CHECKING:
+    from winsockets.sockets._datagram_link import DatagramLink
+
+__all__ = ["DatagramSocketInformation", "host_name_of"]
+
+
+def host_name_of(name: tuple[Any, ...]) -> HostName | None:
+    """Make the HostName of a socket address; None of a wildcard and of no address at all."""
+    host = str(name[0]) if name else ""
+    if host in ("::", "0.0.0.0"):
+        return None
+    return host_of(f"{host}%{name[3]}" if len(name) == 4 and name[3] else host)
+
+
+class DatagramSocketInformation:
+    """Addresses and ports of one DatagramSocket.
+
+    Addresses are None and ports "" until they are known; ``local_address`` is None also on a socket that is
+    bound to all interfaces. After ``close`` everything is as before binding.
+
+    Source: WinRT DatagramSocketInformation; ``dropped_messages`` is an addition.
+    """
+
+    def __init__(self, link: DatagramLink) -> None:
+        self._link = link
+
+    def _local(self) -> tuple[Any, ...]:
+        return next((transport.local for transport in self._link.transports.values()), ())
+
+    def _remote(self) -> tuple[Any, ...]:
+        return self._link.peer or ()
+
+    @property
+    def local_address(self) -> HostName | None:
+        """The local address, where it is one."""
+        return host_name_of(self._local())
+
+    @property
+    def local_port(self) -> str:
+        """The local port."""
+        return _port(self._local())
+
+    @property
+    def remote_address(self) -> HostName | None:
+        """The peer's address, on a connected socket."""
+        return host_name_of(self._remote())
+
+    @property
+    def remote_port(self) -> str:
+        """The peer's port, on a connected socket."""
+        return _port(self._remote())
+
+    @property
+    def dropped_messages(self) -> int:
+        """Datagrams that ``messages()`` dropped because the program did not keep up."""
+        return self._link.inbox.dropped
+
+
+def _port(name: tuple[Any, ...]) -> str:
+    return str(name[1]) if name else ""
