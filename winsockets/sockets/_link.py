@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from twisted.python.threadable import isInIOThread
-
 from winsockets.errors import IllegalMethodCallError, ObjectClosedError, SocketException
 from winsockets.transports import StreamProtocol
 
@@ -24,14 +22,12 @@ def global_reactor(reactor: Any) -> Any:
 
 
 def from_reactor_thread(reactor: Any, action: Callable[[], object]) -> None:
-    """Run an action in the reactor's thread: at once when this is it.
+    """Let a finalizer have something done in the reactor's thread, in a later turn.
 
-    The garbage collector runs finalizers in whichever thread it is in.
+    The garbage collector runs finalizers in whichever thread and at whatever point it is: in the midst of
+    the reactor's own work too.
     """
-    if isInIOThread():
-        action()
-    else:
-        reactor.callFromThread(action)
+    reactor.callFromThread(action)
 
 
 class Link:
@@ -40,15 +36,21 @@ class Link:
     When the socket and both streams are forgotten the connection is closed in good order: what was
     handed in is sent first.
 
+    Args:
+        reactor: where to close a forgotten connection.
+
     Attributes:
-        input: the protocol to read from; None before the connection, after the end, after closing it.
+        input: the protocol to read from; None before the connection, after closing the stream or the socket.
         output: the protocol to write to; likewise.
-        protocol: the protocol while there is a connection.
+        protocol: the protocol, from the connection on.
         closed: whether the socket was closed.
+        input_closed: whether the input stream was closed.
+        output_closed: whether the output stream was closed.
         accepted: whether a listener made it: nobody is warned for forgetting such a one.
     """
 
     __slots__ = (
+        "_reactor",
         "accepted",
         "closed",
         "input",
@@ -56,12 +58,11 @@ class Link:
         "output",
         "output_closed",
         "protocol",
-        "reactor",
     )
 
-    def __init__(self, reactor: Any, accepted: bool = False) -> None:
-        self.reactor = reactor
-        self.accepted = accepted
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self.accepted = False
         self.closed = False
         self.input_closed = False
         self.output_closed = False
@@ -103,7 +104,12 @@ class Link:
             self.protocol.close()
 
     def refusal(self, action: str, closed: bool) -> SocketException:
-        """Say why an action is not possible now."""
+        """Say why an action is not possible now.
+
+        Args:
+            action: what was asked for.
+            closed: whether the stream for it was closed.
+        """
         if self.closed:
             return ObjectClosedError(f"{action}: the socket was closed")
         if closed:
@@ -115,11 +121,12 @@ class Link:
         protocol = self.protocol
         if protocol is None or self.closed or protocol.lost:
             return
+        from_reactor_thread(self._reactor, protocol.close)
         if not self.accepted:
+            # Last, because a warning may be an error.
             warnings.warn(
                 f"a StreamSocket connected to {protocol.peer} was never closed",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,
             )
-        from_reactor_thread(self.reactor, protocol.close)

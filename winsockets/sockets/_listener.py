@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections import deque
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import gatherResults
 from zope.interface import implementer
 
 from winsockets.errors import IllegalMethodCallError, ObjectClosedError, OperationAbortedError
@@ -17,11 +17,18 @@ from winsockets.networking import HostName
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port
+from winsockets.sockets._connections import ConnectionQueue, Connections
 from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
 from winsockets.sockets._link import from_reactor_thread, global_reactor
-from winsockets.sockets._stream_control import StreamSocketListenerControl, stream_options
+from winsockets.sockets._stream_control import (
+    StreamSocketControl,
+    StreamSocketListenerControl,
+    stream_options,
+)
 from winsockets.sockets._stream_socket import StreamSocket
 from winsockets.transports import StreamFactory, StreamProtocol
+from winsockets.transports._admission import Admission
+from winsockets.transports._ending import Ending
 from winsockets.transports._listening import ListeningPort, listen_stream
 
 __all__ = [
@@ -83,18 +90,22 @@ class StreamSocketListener:
     Source: WinRT StreamSocketListener.
     """
 
+    # From binding on.
+    _admission: Admission
+    _accepted_control: StreamSocketControl
+
     def __init__(self, *, reactor: Any = None) -> None:
         self._reactor = global_reactor(reactor)
         self._control = StreamSocketListenerControl()
         self._information = StreamSocketListenerInformation()
         self._received: Event[StreamSocketListener, StreamSocketListenerConnectionReceivedEventArgs] = Event(
-            "StreamSocketListener.connection_received", self._check_early, _close_socket
+            "StreamSocketListener.connection_received", _early(weakref.ref(self)), _close_socket
         )
         self._ports: list[ListeningPort] = []
-        self._binding = False
-        self._bound: AsyncOperation[None] | None = None
+        self._bound = False
+        self._binding: AsyncOperation[None] | None = None
         self._closed = False
-        self._ending: list[Deferred[None]] = []
+        self._end = Ending()
         self._queues: list[ConnectionQueue] = []
 
     @property
@@ -112,7 +123,7 @@ class StreamSocketListener:
     def _check_early(self) -> None:
         if self._closed:
             raise ObjectClosedError("connection_received: the listener was closed")
-        if self._binding:
+        if self._bound:
             raise IllegalMethodCallError("connection_received: attach handlers before binding")
 
     @property
@@ -143,19 +154,21 @@ class StreamSocketListener:
         """Detach the handler of a token; an unknown token is ignored."""
         self._received.remove(token)
 
-    def connections(self) -> ConnectionQueue:
+    def connections(self) -> Connections:
         """Return an asynchronous iterator over accepted sockets (an addition to WinRT).
 
-        Call it before binding: it attaches itself as a handler. At most ``limits.connection_queue``
-        sockets wait in it; then accepting pauses. It ends when the listener is closed.
+        Call it before binding: it attaches a handler. At most ``limits.connection_queue`` sockets wait in
+        it; then accepting pauses. It gives what waits and ends when the listener is closed. A cancelled
+        wait loses no connection; a second one at the same time raises IllegalMethodCallError.
 
         Raises:
             IllegalMethodCallError: the listener is bound already.
+            ObjectClosedError: it was closed.
         """
-        queue = ConnectionQueue(self)
+        queue = ConnectionQueue(self._control.limits.connection_queue)
         self._received.add(queue.put)
         self._queues.append(queue)
-        return queue
+        return Connections(self, queue)
 
     # Binding
 
@@ -211,20 +224,23 @@ class StreamSocketListener:
     def _bind(self, host: HostName | None, service: str) -> AsyncOperation[None]:
         if self._closed:
             raise ObjectClosedError("bind: the listener was closed; make a new one")
-        if self._binding:
+        if self._bound:
             raise IllegalMethodCallError("bind: the listener is bound already; it binds once")
         port = local_port(service, "tcp")
         if not self._received:
             raise IllegalMethodCallError(
                 "bind: attach a handler to connection_received (or take connections()) before binding"
             )
-        self._binding = True
+        self._bound = True
         self._control.lock("after the listener was bound")
-        self._bound = operation = AsyncOperation.run(self._listen(host, port))
+        operation = AsyncOperation.run(self._listen(host, port))
+        if not operation.called:
+            self._binding = operation
         return operation
 
     async def _listen(self, host: HostName | None, port: int) -> None:
-        limits = self._control.limits
+        control = self._control
+        limits = control.limits
         try:
             interfaces: tuple[str, ...] = ALL_INTERFACES
             if host is not None:
@@ -236,61 +252,46 @@ class StreamSocketListener:
                     max_addresses=limits.max_addresses,
                 )
                 interfaces = tuple(address.host for address in addresses)
-            self._ports = listen_stream(self._make_port, interfaces, port)
+            self._admission = Admission(self._reactor, limits, control.max_connections)
+            self._accepted_control = control.for_accepted()
+            self._ports = listen_stream(self._port_maker(self._admission), interfaces, port)
         except BaseException as problem:
-            self._binding = False
-            self._control.unlock()
+            self._binding = None
             if self._closed:
                 raise OperationAbortedError("bind: aborted by close") from problem
+            self._bound = False
+            control.unlock()
             raise
+        self._binding = None
         self._information._port = self._ports[0].number
 
-    def _make_port(self, interface: str, port: int) -> ListeningPort:
-        reference = weakref.ref(self)
+    def _port_maker(self, admission: Admission) -> Callable[[str, int], ListeningPort]:
+        reactor, limits, options = self._reactor, self._control.limits, stream_options(self._control)
+        reception = _Reception(weakref.ref(self), self._queues)
+        factory = StreamFactory(reactor, limits, reception.connected)
 
-        def connected(protocol: StreamProtocol) -> None:
-            listener = reference()
-            if listener is None:
-                protocol.close()
-            else:
-                listener._accepted(protocol)
+        def make(interface: str, port: int) -> ListeningPort:
+            return ListeningPort(
+                interface,
+                port,
+                factory=factory,
+                options=options,
+                limits=limits,
+                admission=admission,
+                reactor=reactor,
+            )
 
-        control = self._control
-        return ListeningPort(
-            interface,
-            port,
-            factory=StreamFactory(self._reactor, control.limits, connected),
-            options=stream_options(control),
-            limits=control.limits,
-            max_connections=control.max_connections,
-            reactor=self._reactor,
-        )
+        return make
 
     def _accepted(self, protocol: StreamProtocol) -> None:
-        socket = StreamSocket._over(protocol, self._reactor, self._control.for_accepted())
+        socket = StreamSocket._over(protocol, self._reactor, self._accepted_control)
         self._received.fire(self, StreamSocketListenerConnectionReceivedEventArgs(socket))
 
-    def pause(self) -> None:
-        """Accept nobody until ``resume`` (an addition to WinRT): clients wait in the system's backlog.
+    def _pause(self, reason: object) -> None:
+        self._admission.hold(reason)
 
-        May be called inside a handler, and takes effect before the next connection is accepted. Does nothing
-        on a listener that is not bound.
-        """
-        for port in self._ports:
-            port.hold("program")
-
-    def resume(self) -> None:
-        """Accept again after ``pause``; more often does no harm."""
-        for port in self._ports:
-            port.release("program")
-
-    def _hold(self) -> None:
-        for port in self._ports:
-            port.hold("queue")
-
-    def _release(self) -> None:
-        for port in self._ports:
-            port.release("queue")
+    def _resume(self, reason: object) -> None:
+        self._admission.release(reason)
 
     # Ending
 
@@ -305,12 +306,11 @@ class StreamSocketListener:
         if self._closed:
             return
         self._closed = True
-        if self._bound is not None:
-            self._bound.cancel()
-        for port in self._ports:
-            ended = port.stopListening()
-            if ended is not None:
-                self._ending.append(ended)
+        self._control.lock("after the listener was closed")
+        if self._binding is not None:
+            self._binding.cancel()
+        ended = [port.stopListening() for port in self._ports if port.connected]
+        gatherResults(ended).addBoth(lambda _: self._end.come())
         for queue in self._queues:
             queue.end()
 
@@ -324,13 +324,13 @@ class StreamSocketListener:
         return AsyncOperation.from_result(None)
 
     def wait_closed_async(self) -> AsyncOperation[None]:
-        """Wait until the port is free, after ``close`` (an addition to WinRT)."""
-        ending, self._ending = self._ending, []
+        """Wait until the port is free, after ``close`` (an addition to WinRT).
 
-        async def ended() -> None:
-            await gatherResults(ending)
-
-        return AsyncOperation.run(ended())
+        Returns:
+            An operation without a result; it has ended where no port was ever taken. Cancelling it only
+            ends the waiting.
+        """
+        return self._end.wait() if self._ports else AsyncOperation.from_result(None)
 
     def __enter__(self) -> Self:
         """Return the listener itself."""
@@ -360,68 +360,47 @@ class StreamSocketListener:
 
     def __del__(self) -> None:
         """Free the port of a forgotten listener."""
-        ports = getattr(self, "_ports", [])
+        # One whose construction failed has none.
+        ports = getattr(self, "_ports", ())
         if ports and not self._closed:
-            warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
             for port in ports:
                 from_reactor_thread(self._reactor, port.stopListening)
+            # Last, because a warning may be an error.
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
+
+
+class _Reception:
+    """What the ports know of their listener.
+
+    Not the listener itself, so that a forgotten one goes; but the queues, because whoever waits in one
+    waits for these ports and holds the listener.
+    """
+
+    def __init__(
+        self, listener: weakref.ref[StreamSocketListener], queues: Sequence[ConnectionQueue]
+    ) -> None:
+        self._listener = listener
+        self._queues = queues
+
+    def connected(self, protocol: StreamProtocol) -> None:
+        """Hand an accepted connection to the listener."""
+        listener = self._listener()
+        if listener is None:
+            protocol.close()
+        else:
+            listener._accepted(protocol)
+
+
+def _early(listener: weakref.ref[StreamSocketListener]) -> Callable[[], None]:
+    """Make the guard of a listener's event, which the listener holds and which must not hold it."""
+
+    def check() -> None:
+        holder = listener()
+        if holder is not None:
+            holder._check_early()
+
+    return check
 
 
 def _close_socket(args: StreamSocketListenerConnectionReceivedEventArgs) -> None:
     args.socket.close()
-
-
-class ConnectionQueue:
-    """Accepted sockets that wait for ``async for``.
-
-    At its bound it makes the listener pause, and takes up accepting again when the program catches up.
-    """
-
-    def __init__(self, listener: StreamSocketListener) -> None:
-        self._listener = listener
-        self._sockets: deque[StreamSocket] = deque()
-        self._bound = listener.control.limits.connection_queue
-        self._waiting: AsyncOperation[StreamSocket | None] | None = None
-        self._ended = False
-
-    def put(
-        self, sender: StreamSocketListener, args: StreamSocketListenerConnectionReceivedEventArgs
-    ) -> None:
-        """Take an accepted socket."""
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.callback(args.socket)
-            return
-        self._sockets.append(args.socket)
-        if len(self._sockets) >= self._bound:
-            sender._hold()
-
-    def end(self) -> None:
-        """Give what waits, then end."""
-        self._ended = True
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.callback(None)
-
-    def __aiter__(self) -> Self:
-        """Return the iterator itself."""
-        return self
-
-    async def __anext__(self) -> StreamSocket:
-        """Return the next accepted socket."""
-        if self._sockets:
-            if len(self._sockets) == self._bound and not self._ended:
-                self._listener._release()
-            return self._sockets.popleft()
-        if self._ended:
-            raise StopAsyncIteration
-        if self._waiting is not None:
-            raise IllegalMethodCallError("connections(): another task waits for the next connection already")
-        self._waiting = AsyncOperation(self._forget)
-        socket = await self._waiting
-        if socket is None:
-            raise StopAsyncIteration
-        return socket
-
-    def _forget(self, operation: Any) -> None:
-        self._waiting = None

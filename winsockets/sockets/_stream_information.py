@@ -27,20 +27,17 @@ def host_of(name: str) -> HostName | None:
 class StreamSocketInformation:
     """Addresses, names and statistics of one StreamSocket.
 
-    Everything can be read at any time: before the connection addresses are None and ports "", and after
-    its end they stay what they were.
+    Everything can be read at any time: before the connection addresses and names are None, ports and
+    services "", and after its end they stay what they were. The statistics are all 0 then.
 
     Source: WinRT StreamSocketInformation.
     """
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        # Set by the socket once it is connected.
         self._asked_for: tuple[HostName, str] | None = None
         self._largest_round_trip = 0
-
-    def asked_for(self, host: HostName, service: str) -> None:
-        """Note what the program wants to connect to."""
-        self._asked_for = (host, service)
 
     def _local(self) -> tuple[Any, ...]:
         protocol = self._link.protocol

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from socket import AF_INET6
+from socket import AF_INET
 from types import TracebackType
 from typing import Any, Self, overload
 
-from twisted.internet.defer import CancelledError
 from zope.interface import implementer
 
 from winsockets.errors import (
     IllegalMethodCallError,
+    InvalidArgumentError,
     ObjectClosedError,
     OperationAbortedError,
     SocketErrorStatus,
@@ -119,12 +119,13 @@ class StreamSocket:
 
         Raises:
             InvalidArgumentError: no host, no service, a port out of range, an impossible level.
-            IllegalMethodCallError: the socket is connecting or connected.
+            IllegalMethodCallError: the socket is connecting, or was connected.
             ObjectClosedError: it was closed.
+            UnknownServiceError: the services file does not know the service.
 
         Source: WinRT StreamSocket.ConnectAsync; RFC 8305.
         """
-        if len(arguments) == 1 and isinstance(arguments[0], EndpointPair):
+        if len(arguments) == 1:
             return self._connect_pair(arguments[0])
         if not 2 <= len(arguments) <= 3:
             raise TypeError("connect_async takes (endpoint_pair) or (host, service[, protection_level])")
@@ -142,7 +143,11 @@ class StreamSocket:
         check_plain(protection_level)
         return self._connect_pair(endpoint_pair)
 
-    def _connect_pair(self, pair: EndpointPair) -> AsyncOperation[None]:
+    def _connect_pair(self, pair: EndpointPair | None) -> AsyncOperation[None]:
+        if pair is None:
+            raise InvalidArgumentError("endpoint_pair is None; give an EndpointPair")
+        if not isinstance(pair, EndpointPair):
+            raise TypeError(f"endpoint_pair is an EndpointPair, not {type(pair).__name__}")
         host = as_host_name(pair.remote_host_name)
         return self._start(host, pair.remote_service_name, pair.local_host_name, pair.local_service_name)
 
@@ -154,28 +159,29 @@ class StreamSocket:
         if self._connecting is not None:
             raise IllegalMethodCallError("connect_async: the socket is connecting already")
         if self._link.protocol is not None:
-            raise IllegalMethodCallError("connect_async: the socket is connected; make a new one")
+            raise IllegalMethodCallError("connect_async: the socket was connected before; make a new one")
         port = remote_port(service, "tcp")
         from_port = local_port(local_service, "tcp")
         self._control.lock("while the socket is connecting")
-        self._information.asked_for(host, service)
-        operation = AsyncOperation.run(self._connect(host, port, local_host, from_port))
-        if operation.called:
-            return operation
-        self._connecting = operation
+        operation = AsyncOperation.run(self._connect(host, service, port, local_host, from_port))
+        if not operation.called:
+            self._connecting = operation
         return operation
 
-    async def _connect(self, host: HostName, port: int, local_host: HostName | None, from_port: int) -> None:
+    async def _connect(
+        self, host: HostName, service: str, port: int, local_host: HostName | None, from_port: int
+    ) -> None:
         try:
             protocol = await self._reach(host, port, local_host, from_port)
         except BaseException as problem:
             self._connecting = None
-            self._control.unlock()
-            if isinstance(problem, CancelledError) and self._link.closed:
+            if self._link.closed:
                 raise OperationAbortedError(f"connect to {host}: aborted by close") from problem
+            self._control.unlock()
             raise
         self._connecting = None
         self._control.lock("after the socket was connected")
+        self._information._asked_for = (host, service)
         self._link.connect(protocol)
 
     async def _reach(
@@ -193,20 +199,22 @@ class StreamSocket:
             )
 
         addresses = await find(host, port)
-        local: tuple[str, int] | None = None
+        local: Address | None = None
         if local_host is not None:
             local, addresses = _match(await find(local_host, from_port), addresses, host)
         elif from_port:
             # The local port is bound in one family, that of the best address.
-            family = addresses[0].family
-            addresses = [address for address in addresses if address.family == family]
-            local = ("::" if family == AF_INET6 else "0.0.0.0", from_port)
+            any_address = Address.ipv6("::", from_port)
+            if addresses[0].family == AF_INET:
+                any_address = Address.ipv4("0.0.0.0", from_port)
+            local, addresses = _match([any_address], addresses, host)
         how = Connecting(
             reactor=self._reactor,
             target=describe_address(str(host), port),
             options=stream_options(self._control),
             limits=limits,
-            serialize=self._control.serialize_connection_attempts,
+            # Only one attempt at a time can have a certain local port.
+            serialize=self._control.serialize_connection_attempts or from_port > 0,
             local=local,
         )
         return await connect_stream(how, addresses)
@@ -247,15 +255,14 @@ class StreamSocket:
         return AsyncOperation.from_result(None)
 
     def wait_closed_async(self) -> AsyncOperation[None]:
-        """Wait until the transport is gone, after ``close`` or by the peer (an addition to WinRT)."""
+        """Wait until the transport is gone, after ``close`` or by a reset (an addition to WinRT).
+
+        Returns:
+            An operation without a result; without a connection it has ended. Cancelling it only ends the
+            waiting.
+        """
         protocol = self._link.protocol
-        if protocol is None:
-            return AsyncOperation.from_result(None)
-
-        async def gone() -> None:
-            await protocol.when_lost()
-
-        return AsyncOperation.run(gone())
+        return protocol.when_lost() if protocol is not None else AsyncOperation.from_result(None)
 
     @staticmethod
     def get_endpoint_pairs_async(
@@ -312,21 +319,18 @@ class StreamSocket:
     def __repr__(self) -> str:
         """Show the peer and the state."""
         protocol = self._link.protocol
-        if self._link.closed:
-            return "<StreamSocket closed>"
+        state = ", closed" if self._link.closed else ""
         if protocol is None:
-            return "<StreamSocket not connected>"
-        return f"<StreamSocket with {protocol.peer}>"
+            return f"<StreamSocket not connected{state}>"
+        return f"<StreamSocket with {protocol.peer}{state}>"
 
 
-def _match(
-    sources: list[Address], addresses: list[Address], host: HostName
-) -> tuple[tuple[str, int], list[Address]]:
+def _match(sources: list[Address], addresses: list[Address], host: HostName) -> tuple[Address, list[Address]]:
     """Keep the remote addresses of the first local address's family that has any."""
     for source in sources:
         reachable = [address for address in addresses if address.family == source.family]
         if reachable:
-            return (source.host, source.port), reachable
+            return source, reachable
     raise SocketException(
         f"connect to {host}: it has no address of the family of the local address {sources[0].host}",
         status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,

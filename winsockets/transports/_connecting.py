@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectBindError
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.python.failure import Failure
 
@@ -29,31 +30,6 @@ from winsockets.transports._stream_transport import StreamTransport
 __all__ = ["ClientTransport", "Connecting", "connect_stream"]
 
 
-class ClientTransport(StreamTransport, tcp.Client):
-    """An outgoing connection whose options are set before it is made."""
-
-    def __init__(
-        self,
-        address: Address,
-        local: tuple[str, int] | None,
-        options: StreamOptions,
-        attempt: Any,
-        reactor: Any,
-    ) -> None:
-        self._options = options
-        tcp.Client.__init__(self, address.host, address.port, local, attempt, reactor)
-
-    def createInternetSocket(self) -> socket.socket:
-        """Make the socket and set its options."""
-        skt: socket.socket = super().createInternetSocket()
-        try:
-            self._options.apply(skt)
-        except OSError:
-            skt.close()
-            raise
-        return skt
-
-
 @dataclass(frozen=True, slots=True)
 class Connecting:
     """How to connect: everything that is the same for all attempts.
@@ -64,7 +40,7 @@ class Connecting:
         options: socket options.
         limits: deadlines and bounds.
         serialize: one attempt at a time.
-        local: the address and port to connect from; "" and 0 leave the choice to the system.
+        local: the address to connect from, with port 0 for any port; its family is that of the addresses.
     """
 
     reactor: Any
@@ -72,7 +48,27 @@ class Connecting:
     options: StreamOptions
     limits: Limits
     serialize: bool = False
-    local: tuple[str, int] | None = None
+    local: Address | None = None
+
+
+class ClientTransport(StreamTransport, tcp.Client):
+    """An outgoing connection whose options are set, and whose local address is bound, before it is made."""
+
+    def __init__(self, address: Address, how: Connecting, attempt: Any) -> None:
+        self._how = how
+        tcp.Client.__init__(self, address.host, address.port, None, attempt, how.reactor)
+
+    def createInternetSocket(self) -> socket.socket:
+        """Make the socket and prepare it."""
+        skt: socket.socket = super().createInternetSocket()
+        try:
+            self._how.options.apply(skt)
+            if self._how.local is not None:
+                skt.bind(self._how.local.sockaddr)
+        except OSError:
+            skt.close()
+            raise
+        return skt
 
 
 def connect_stream(how: Connecting, addresses: Sequence[Address]) -> Deferred[StreamProtocol]:
@@ -120,8 +116,7 @@ class _Connection:
                 self._how, self._race.addresses[index], self._connected(index), self._failed(index)
             )
         if self._tick is not None:
-            if self._tick.active():
-                self._tick.cancel()
+            self._tick.cancel()
             self._tick = None
         if self._race.deadline is not None:
             delay = max(0.0, self._race.deadline - self._now())
@@ -184,29 +179,36 @@ class _Attempt:
     ) -> None:
         self._how = how
         self._address = address
-        self._connected = connected
+        # Whom to tell; forgotten with the outcome, because the transport keeps its connector.
+        self._connected: Callable[[StreamProtocol], None] | None = connected
         self._failed: Callable[[SocketException], None] | None = failed
-        self._transport = ClientTransport(address, how.local, how.options, self, how.reactor)
+        self._transport = ClientTransport(address, how, self)
 
     def abandon(self) -> None:
         """Give the attempt up and close its socket."""
-        self._failed = None
+        self._connected = self._failed = None
         self._transport.stopConnecting()
 
     def buildProtocol(self, address: IAddress) -> StreamProtocol:
         """Called by the transport when it is connected."""
-        self._failed = None
+        connected, self._connected, self._failed = self._connected, None, None
         self._transport.bufferSize = self._how.limits.read_size
-        return StreamProtocol(self._how.reactor, self._how.limits, self._connected)
+        return StreamProtocol(self._how.reactor, self._how.limits, connected)
 
     def connectionFailed(self, reason: Failure) -> None:
         """Called by the transport when it is not."""
-        failed, self._failed = self._failed, None
+        failed, self._connected, self._failed = self._failed, None, None
         if failed is not None:
-            place = self._how.target
-            if describe_address(self._address.host, self._address.port) != place:
-                place = f"{place} ({self._address.host})"
-            failed(translate(reason, f"connect to {place}"))
+            failed(translate(reason, self._action(reason)))
+
+    def _action(self, reason: Failure) -> str:
+        action = f"connect to {self._how.target}"
+        if describe_address(self._address.host, self._address.port) != self._how.target:
+            action = f"{action} ({self._address.host})"
+        local = self._how.local
+        if local is not None and isinstance(reason.value, ConnectBindError):
+            action = f"{action} from {describe_address(local.host, local.port)}"
+        return action
 
     def connectionLost(self, reason: Failure) -> None:
         """Called by the transport after the protocol was told; nothing is left to do."""

@@ -22,15 +22,18 @@ class _Valve:
         self.open = True
 
     def pauseProducing(self) -> None:
+        """Let nothing more through."""
         self.open = False
 
     def resumeProducing(self) -> None:
+        """Let what waits through."""
         self.open = True
         source = self._sink.source
         if source is not None and source.pending:
             source.write_ready()
 
     def stopProducing(self) -> None:
+        """Let nothing more through, ever."""
         self.open = False
 
 
@@ -38,10 +41,11 @@ class _Valve:
 class ForeignSink:
     """Sends through ``write`` and is told by the transport, through a producer, when to wait.
 
-    The transport's own buffer counts as the system here: a write is complete when the transport has it.
+    The transport's own buffer counts as the system here: a write is complete when the transport has it. One
+    that takes no producer never asks to wait, and then nothing bounds its buffer.
 
     Args:
-        transport: a connected ITransport.
+        transport: a connected ITransport, better an IConsumer too.
     """
 
     vector_limit = 64
@@ -50,7 +54,8 @@ class ForeignSink:
         self.source: IWriteSource | None = None
         self._transport = transport
         self._valve: _Valve | None = _Valve(self)
-        transport.registerProducer(self._valve, True)
+        self._paused = False
+        self._call("registerProducer", self._valve, True)
 
     def send(self, data: bytes | memoryview) -> int:
         """Hand everything over unless the transport asked to wait."""
@@ -64,9 +69,9 @@ class ForeignSink:
         sent = 0
         for view in views:
             taken = self.send(view)
-            sent += taken
-            if taken < len(view):
+            if not taken:
                 break
+            sent += taken
         return sent
 
     def startWriting(self) -> None:
@@ -77,44 +82,48 @@ class ForeignSink:
 
     def pauseProducing(self) -> None:
         """Deliver no more data until further notice, where the transport can."""
-        pause = getattr(self._transport, "pauseProducing", None)
-        if pause is not None:
-            pause()
+        self._paused = True
+        self._call("pauseProducing")
 
     def resumeProducing(self) -> None:
         """Deliver again."""
-        resume = getattr(self._transport, "resumeProducing", None)
-        if resume is not None:
-            resume()
+        self._paused = False
+        self._call("resumeProducing")
 
     def loseWriteConnection(self) -> None:
         """End the sending direction, where the transport can; otherwise it ends with the connection."""
-        lose = getattr(self._transport, "loseWriteConnection", None)
-        if lose is not None:
-            self._unregister()
-            lose()
+        self._unregister()
+        self._call("loseWriteConnection")
 
     def loseConnection(self) -> None:
         """Close in good order."""
-        # A transport waits for its producer before it closes.
+        # A transport waits for its producer before it closes, and may have to receive something to do so.
         self._unregister()
+        if self._paused:
+            self.resumeProducing()
         self._transport.loseConnection()
 
     def abortConnection(self) -> None:
         """Close at once where the transport can, in good order otherwise."""
         self._unregister()
-        abort = getattr(self._transport, "abortConnection", None)
-        if abort is not None:
-            abort()
-        else:
+        if not self._call("abortConnection"):
             self._transport.loseConnection()
+
+    def _call(self, name: str, *arguments: object) -> bool:
+        """Call a method that not every transport has, and tell whether this one has it."""
+        method = getattr(self._transport, name, None)
+        if method is None:
+            return False
+        method(*arguments)
+        return True
 
     def _unregister(self) -> None:
         if self._valve is not None:
             self._valve = None
-            self._transport.unregisterProducer()
+            self._call("unregisterProducer")
 
 
 def as_sink(transport: Any) -> ISink:
     """Return the transport itself if it is a sink, or wrapped into one."""
-    return transport if ISink.providedBy(transport) else ForeignSink(transport)
+    # By its class: Twisted's protocol wrappers declare whatever the transport under them provides.
+    return transport if ISink.implementedBy(type(transport)) else ForeignSink(transport)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet import tcp
-from twisted.internet.interfaces import IAddress, IDelayedCall
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from winsockets.errors import AddressInUseError, SocketException, translate
 from winsockets.foundation import Limits
+from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._stream_protocol import StreamProtocol
@@ -29,12 +31,12 @@ def _numbers(*names: str) -> frozenset[int]:
     return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
 
 
-_EXHAUSTED = _numbers("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "WSAEMFILE", "WSAENOBUFS")
 # accept(2) hands over errors of the one connection that was about to be accepted.
 _THAT_CONNECTION = _numbers(
     "ECONNABORTED", "EPROTO", "ENETDOWN", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH",
     "EOPNOTSUPP", "ENETUNREACH", "EPERM", "WSAECONNRESET",
 )  # fmt: skip
+_MISSING_FAMILY = _numbers("EAFNOSUPPORT", "EADDRNOTAVAIL", "WSAEAFNOSUPPORT")
 # Linux and the BSDs cut this down to their own maximum; Windows wants its own constant.
 _BACKLOG = max(socket.SOMAXCONN, 65_535)
 _PORT_TRIES = 16
@@ -64,17 +66,14 @@ class StreamFactory(ServerFactory):
 class ListeningPort(tcp.Port):
     """A port that stops accepting instead of accepting and closing.
 
-    It waits at the connection limit, while the program asks it to, and while there are no descriptors;
-    the system's backlog holds the clients meanwhile.
-
     Args:
         interface: the numeric address to listen on; its family decides the socket's.
         port: 0 lets the system choose.
         factory: builds the protocols.
         options: set on the socket, and by it on the accepted ones.
-        limits: how often and how much to accept.
-        max_connections: how many may be open at once; None for as many as there are descriptors.
-        reactor: an IReactorFDSet and IReactorTime.
+        limits: ``read_size`` and ``accepts_per_turn`` count here.
+        admission: decides when it accepts; ports of one listener share one.
+        reactor: an IReactorFDSet.
     """
 
     transport = ServerTransport
@@ -87,16 +86,13 @@ class ListeningPort(tcp.Port):
         factory: StreamFactory,
         options: StreamOptions,
         limits: Limits,
-        max_connections: int | None,
+        admission: Admission,
         reactor: Any,
     ) -> None:
         tcp.Port.__init__(self, port, factory, _BACKLOG, interface, reactor)
         self._options = options
         self._limits = limits
-        self._max_connections = max_connections
-        self._open = 0
-        self._holds: set[str] = set()
-        self._retry: IDelayedCall | None = None
+        self._admission = admission
 
     def createInternetSocket(self) -> socket.socket:
         """Make the socket: one family only, not to be shared, with the options."""
@@ -112,44 +108,44 @@ class ListeningPort(tcp.Port):
             raise
         return skt
 
+    def startListening(self) -> None:
+        """Bind and listen, and accept while the admission says so."""
+        super().startListening()
+        self._admission.add(self)
+
     @property
     def number(self) -> int:
-        """The port number, once it listens."""
+        """The port number, while it listens."""
         return int(self.getHost().port)
 
-    def hold(self, reason: str) -> None:
-        """Stop accepting until ``release`` was called for every reason."""
-        if not self._holds:
-            self.stopReading()
-        self._holds.add(reason)
+    def open_gate(self) -> None:
+        """Accept."""
+        if not self.disconnecting:
+            self.startReading()
 
-    def release(self, reason: str) -> None:
-        """Take back a ``hold``."""
-        if reason in self._holds:
-            self._holds.discard(reason)
-            if not self._holds and self.connected and not self.disconnecting:
-                self.startReading()
+    def close_gate(self) -> None:
+        """Do not accept; the system's backlog holds the clients."""
+        self.stopReading()
 
     def connection_ended(self) -> None:
         """Hear from a connection that it is gone."""
-        self._open -= 1
-        self.release("limit")
+        self._admission.left()
 
     def doRead(self) -> None:
         """Accept what waits, within the bounds."""
         for _ in range(self._limits.accepts_per_turn):
-            if self._holds or not self.connected or self.disconnecting:
+            if not self._admission.accepting or self.disconnecting:
                 return
             try:
                 skt, address = self.socket.accept()
             except BlockingIOError:
-                # Nobody waits any more: a shortage that comes now is another one.
-                self._retry = None
+                self._admission.relieved()
                 return
             except OSError as problem:
                 if problem.errno in _THAT_CONNECTION:
                     continue
-                self._wait_after(problem)
+                where = describe_address(self.interface, self.number)
+                self._admission.shortage(translate(problem, f"accept on {where}"))
                 return
             try:
                 self._announce(skt, address)
@@ -162,33 +158,23 @@ class ListeningPort(tcp.Port):
             # A link-local peer is only reachable with its scope.
             host = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
             address = (host, *address[1:])
-        if not self._options.inherited:
+        if sys.platform == "win32":
+            # Linux and the BSDs give an accepted socket the options of the listening one.
             self._options.apply(skt)
         protocol = cast(StreamFactory, self.factory).buildProtocol(self._buildAddr(address))
         self.sessionno += 1
         transport = self.transport(skt, protocol, address, self, self.sessionno, self.reactor)
         transport.bufferSize = self._limits.read_size
-        self._open += 1
-        if self._max_connections is not None and self._open >= self._max_connections:
-            self.hold("limit")
-        protocol.makeConnection(transport)
-
-    def _wait_after(self, problem: OSError) -> None:
-        """Pause; say so once, however long the shortage lasts."""
-        if self._retry is None:
-            where = describe_address(self.interface, self._realPortNumber or 0)
-            _log.error(
-                "{problem}; {open} connections are open, clients wait until one ends",
-                problem=translate(problem, f"accept on {where}"),
-                open=self._open,
-            )
-        self.hold("system")
-        self._retry = cast(Any, self.reactor).callLater(self._limits.accept_retry, self.release, "system")
+        self._admission.entered()
+        try:
+            protocol.makeConnection(transport)
+        except Exception:
+            transport.abortConnection()
+            _log.failure("A connection from {peer} could not be announced", peer=address)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close the socket and drop the pending retry."""
-        if self._retry is not None and self._retry.active():
-            self._retry.cancel()
+        """Close the socket."""
+        self._admission.discard(self)
         super().connectionLost(reason)
 
 
@@ -199,49 +185,52 @@ def listen_stream(
 
     Args:
         build: makes a port for an address and a number.
-        interfaces: numeric addresses. Where there are several, one whose family this system does not
-            have is left out.
+        interfaces: numeric addresses, at least one. Where there are several, one whose family this system
+            does not have is left out.
         port: 0 lets the system choose a number that is free on all.
 
     Returns:
         The listening ports, at least one.
 
     Raises:
-        AddressInUseError: an address is taken.
-        SocketException: as the system says.
+        AddressInUseError: an address is taken; nothing listens.
+        SocketException: as the system says; nothing listens.
     """
-    for attempt in range(_PORT_TRIES):
-        ports: list[ListeningPort] = []
-        number = port
+    for _ in range(_PORT_TRIES if port == 0 and len(interfaces) > 1 else 1):
         try:
-            for interface in interfaces:
-                listening = build(interface, number)
-                try:
-                    listening.startListening()
-                except Exception as problem:
-                    error = translate(problem, f"listen on {describe_address(interface, number)}")
-                    if len(interfaces) > 1 and _is_missing_family(error):
-                        last = error
-                        continue
-                    raise error from problem
-                ports.append(listening)
-                number = listening.number
-        except AddressInUseError:
-            for listening in ports:
-                listening.loseConnection()
-            # The system chose for the first address what is taken on the second: let it choose again.
-            if port or not ports or attempt == _PORT_TRIES - 1:
-                raise
-            continue
-        except SocketException:
-            for listening in ports:
-                listening.loseConnection()
-            raise
-        if not ports:
-            raise last
-        return ports
-    raise AssertionError("not reached")
+            return _listen_on_each(build, interfaces, port)
+        except AddressInUseError as problem:
+            # What the system chose for the first address is taken on another one: let it choose again.
+            error = problem
+    raise error
 
 
-def _is_missing_family(error: SocketException) -> bool:
-    return error.errno in _numbers("EAFNOSUPPORT", "EADDRNOTAVAIL", "WSAEAFNOSUPPORT")
+def _listen_on_each(
+    build: Callable[[str, int], ListeningPort], interfaces: tuple[str, ...], port: int
+) -> list[ListeningPort]:
+    ports: list[ListeningPort] = []
+    missing: SocketException | None = None
+    try:
+        for interface in interfaces:
+            try:
+                ports.append(_listen(build, interface, ports[0].number if ports else port))
+            except SocketException as problem:
+                if problem.errno not in _MISSING_FAMILY:
+                    raise
+                missing = problem
+    except SocketException:
+        for listening in ports:
+            listening.connectionLost(connectionDone)
+        raise
+    if not ports and missing is not None:
+        raise missing
+    return ports
+
+
+def _listen(build: Callable[[str, int], ListeningPort], interface: str, number: int) -> ListeningPort:
+    listening = build(interface, number)
+    try:
+        listening.startListening()
+    except Exception as problem:
+        raise translate(problem, f"listen on {describe_address(interface, number)}") from problem
+    return listening

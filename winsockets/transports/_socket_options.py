@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ class StreamOptions:
         keep_alive: SO_KEEPALIVE.
         hop_limit: IP_TTL or IPV6_UNICAST_HOPS, 1 to 255; None leaves the system's default.
         send_buffer: SO_SNDBUF in bytes; None leaves the system's default (and its tuning).
-        low_latency: IP_TOS low delay (DSCP CS6 is for routers; this asks for EF, RFC 3246).
+        low_latency: IP_TOS or IPV6_TCLASS for expedited forwarding, where a program may ask for that.
     """
 
     no_delay: bool = True
@@ -44,14 +43,6 @@ class StreamOptions:
             set_hop_limit(skt, self.hop_limit)
         if self.low_latency:
             set_low_latency(skt)
-
-    @property
-    def inherited(self) -> bool:
-        """Whether accepted sockets have the options of the listening one.
-
-        Linux and the BSDs copy them; elsewhere they are set once more.
-        """
-        return sys.platform != "win32"
 
 
 def set_hop_limit(skt: socket.socket, hops: int) -> None:

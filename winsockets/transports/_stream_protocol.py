@@ -24,8 +24,9 @@ from winsockets.errors import (
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, Limits
 from winsockets.transports._contracts import ISink, IWriteSource
 from winsockets.transports._describe import describe_peer
+from winsockets.transports._ending import Ending
 from winsockets.transports._foreign_sink import as_sink
-from winsockets.transports._write_queue import Pending, WriteQueue, as_views
+from winsockets.transports._write_queue import Queued, QueuedFlush, QueuedWrite, WriteQueue, as_views
 
 __all__ = ["StreamProtocol"]
 
@@ -72,8 +73,8 @@ class StreamProtocol(Protocol):
         self._output_shut = False
         self._closing = False
         self._deadline: IDelayedCall | None = None
-        self._waiting_for_end: list[Deferred[None]] = []
         self._lost = False
+        self._end = Ending()
         self._sink: ISink
 
     # What the transport tells
@@ -111,10 +112,11 @@ class StreamProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """End the receiving direction; sending goes on."""
-        self._ended = True
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.callback(b"")
+        problem = self._write_error
+        if problem is not None and problem.errno != errno.EPIPE:
+            # A send has taken the error from the system, which shows an orderly end now.
+            self._read_error = self._read_error or problem
+        self._end_reading()
 
     def writeConnectionLost(self) -> None:
         """Nothing to do: the sending direction was ended by us."""
@@ -126,14 +128,18 @@ class StreamProtocol(Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        problem = reason.value
-        clean = isinstance(problem, ConnectionDone)
-        if not clean and self._read_error is None:
-            self._read_error = translate(reason, f"connection with {self.peer}")
-        self._fail_writes(
-            self._read_error
-            or ConnectionAbortError(f"send to {self.peer}: the connection is closed; connect again")
-        )
+        problem: SocketException
+        if isinstance(reason.value, ConnectionDone):
+            problem = ConnectionAbortError(f"send to {self.peer}: the connection is closed; connect again")
+        else:
+            problem = translate(reason, f"connection with {self.peer}")
+            if not self._ended:
+                self._read_error = self._read_error or problem
+        self._fail_writes(problem)
+        self._end_reading()
+        self._end.come()
+
+    def _end_reading(self) -> None:
         self._ended = True
         reader, self._reader = self._reader, None
         if reader is not None:
@@ -141,9 +147,6 @@ class StreamProtocol(Protocol):
                 reader.errback(self._read_error)
             else:
                 reader.callback(b"")
-        waiting, self._waiting_for_end = self._waiting_for_end, []
-        for deferred in waiting:
-            deferred.callback(None)
 
     @property
     def peer(self) -> str:
@@ -172,7 +175,7 @@ class StreamProtocol(Protocol):
             return AsyncOperation.from_result(self._take(max_bytes))
         if self._read_error is not None:
             return AsyncOperation.from_error(self._read_error)
-        if self._ended or max_bytes == 0:
+        if self._ended:
             return AsyncOperation.from_result(b"")
         self._read_size = max_bytes
         reader: AsyncOperation[bytes] = AsyncOperation(self._cancel_read)
@@ -190,10 +193,14 @@ class StreamProtocol(Protocol):
         else:
             data = bytes(memoryview(unread)[:max_bytes])
             del unread[:max_bytes]
-        if self._paused and len(self._unread) <= self._limits.read_low_water and not self._closing:
+        if self._paused and len(self._unread) <= self._limits.read_low_water:
+            self._resume()
+        return data
+
+    def _resume(self) -> None:
+        if self._paused and not self._closing and not self._lost:
             self._paused = False
             self._sink.resumeProducing()
-        return data
 
     def unread(self, data: bytes) -> None:
         """Put bytes back in front of what is still to be read."""
@@ -208,10 +215,8 @@ class StreamProtocol(Protocol):
         """Read no more: a pending read is aborted, and what arrives is thrown away."""
         self._discarding = True
         self._unread = b""
+        self._resume()
         self._abort_reader()
-        if self._paused and not self._closing and not self._lost:
-            self._paused = False
-            self._sink.resumeProducing()
 
     def _abort_reader(self) -> None:
         reader, self._reader = self._reader, None
@@ -247,8 +252,10 @@ class StreamProtocol(Protocol):
 
         Raises:
             IllegalMethodCallError: the sending direction was closed.
+            InvalidArgumentError: one of the buffers is None.
             SocketException: WSAENOBUFS, more than ``limits.write_queue`` waits already: the program
                 writes without ever awaiting.
+            TypeError: one of them is not a contiguous buffer; nothing is sent.
         """
         views, size = as_views(buffers)
         self._check_writable()
@@ -267,12 +274,13 @@ class StreamProtocol(Protocol):
 
     def _check_writable(self) -> None:
         if self._output_shut:
-            raise IllegalMethodCallError(f"write to {self.peer}: the output stream was closed before")
+            raise IllegalMethodCallError(f"write to {self.peer}: the sending direction was closed before")
         queue = self._queue
         if queue is not None and queue.charge > self._limits.write_queue:
             raise SocketException(
                 f"write to {self.peer}: {queue.charge} bytes wait already (limit "
-                f"{self._limits.write_queue}); await the writes or flush_async() before writing more",
+                f"{self._limits.write_queue}); await the writes or flush_async() before writing more, "
+                "or raise limits.write_queue",
                 hresult=ENOBUFS_HRESULT,
                 errno=_ENOBUFS,
             )
@@ -285,15 +293,14 @@ class StreamProtocol(Protocol):
         return self._sink.send_vector(views[: self._sink.vector_limit])
 
     def _enqueue(self, views: list[memoryview], size: int, sent: int) -> AsyncOperationWithProgress[int, int]:
-        operation: AsyncOperationWithProgress[int, int] = AsyncOperationWithProgress(self._cancel_write)
-        entry = Pending(operation, views, size, size)
+        entry = QueuedWrite(self._cancel_write, views, size)
         entry.advance(sent)
         if self._queue is None:
             self._queue = WriteQueue()
         if not self._queue:
             self._sink.startWriting()
         self._queue.append(entry)
-        return operation
+        return entry
 
     def flush(self) -> AsyncOperation[bool]:
         """Wait for every write so far; fails with the first failure among them."""
@@ -301,54 +308,50 @@ class StreamProtocol(Protocol):
             return AsyncOperation.from_error(self._write_error)
         if not self._queue:
             return AsyncOperation.from_result(True)
-        operation: AsyncOperation[bool] = AsyncOperation(self._cancel_write)
-        self._queue.append(Pending(operation, [], 0, True))
-        return operation
+        entry = QueuedFlush(self._cancel_write)
+        self._queue.append(entry)
+        return entry
 
     def _cancel_write(self, operation: Deferred[Any]) -> None:
-        entry = self._queue.find(cast("AsyncOperation[Any]", operation)) if self._queue else None
-        if self._queue is None or entry is None:
-            return
-        self._queue.remove(entry)
-        if entry.sent:
+        entry = cast(Queued, operation)
+        queue = self._queue
+        if queue is None or not queue.discard(entry):
+            # All of it has left, and that is just being told.
+            entry.tell()
+        elif entry.sent:
             problem = OperationAbortedError(
                 f"write to {self.peer}: cancelled after {entry.sent} of {entry.size} bytes; "
                 "the connection is broken off"
             )
-            operation.errback(problem)
+            entry.errback(problem)
             self.abort(problem)
-            return
-        operation.errback(OperationAbortedError(f"write to {self.peer}: cancelled before it began"))
-        if not self._queue:
-            self._sink.stopWriting()
-            self._drained()
+        else:
+            entry.errback(OperationAbortedError(f"write to {self.peer}: cancelled before it began"))
+            self._settle()
 
     def write_ready(self) -> None:
         """Send what waits, as much as the system takes."""
         queue = self._queue
-        complete: list[Pending] = []
+        if not queue:
+            return
+        moved: list[Queued] = []
+        problem = None
         while queue:
             views = queue.front(self._sink.vector_limit)
-            size = sum(map(len, views))
             try:
                 sent = self._send(views)
-            except SocketException as problem:
-                self._complete(complete)
-                self.write_failed(problem)
-                return
-            complete += queue.take(sent)
-            if sent < size:
-                self._complete(complete)
-                return
-        self._sink.stopWriting()
-        self._complete(complete)
-        if not self._queue:
-            self._drained()
-
-    def _complete(self, entries: list[Pending]) -> None:
-        for entry in entries:
-            if not entry.operation.called:
-                entry.operation.callback(entry.result)
+            except SocketException as error:
+                problem = error
+                break
+            moved += queue.take(sent)
+            if sent < sum(map(len, views)):
+                break
+        self._settle()
+        # Last, because whoever is told may write, cancel or close.
+        for entry in moved:
+            entry.tell()
+        if problem is not None:
+            self.write_failed(problem)
 
     def write_failed(self, problem: SocketException) -> None:
         """Fail what waits. The receiving direction goes on: what the peer sent before is not lost."""
@@ -361,25 +364,29 @@ class StreamProtocol(Protocol):
     def _fail_writes(self, problem: SocketException) -> None:
         if self._write_error is None:
             self._write_error = problem
-        if self._queue:
-            for entry in self._queue.clear():
-                entry.operation.errback(problem)
+        queue = self._queue
+        if queue:
+            for entry in queue:
+                if queue.discard(entry) and not entry.called:
+                    entry.errback(problem)
 
-    def _drained(self) -> None:
+    def _settle(self) -> None:
+        """Once nothing waits, stop writing and do what was put off until then."""
+        if self._queue or self._lost:
+            return
+        self._sink.stopWriting()
         if self._closing:
             self._finish()
-        elif self._output_shut and not self._lost:
+        elif self._output_shut and self._write_error is None:
             self._sink.loseWriteConnection()
 
     # Ending
 
     def shut_output(self) -> None:
         """Close the sending direction after what was written before; receiving goes on."""
-        if self._output_shut:
-            return
-        self._output_shut = True
-        if not self._queue and not self._closing and not self._lost and self._write_error is None:
-            self._sink.loseWriteConnection()
+        if not self._output_shut:
+            self._output_shut = True
+            self._settle()
 
     def close(self) -> None:
         """Abort the pending read, send what was accepted, then close.
@@ -391,52 +398,44 @@ class StreamProtocol(Protocol):
         """
         if self._closing:
             return
-        self._closing = True
+        self._closing = self._output_shut = True
         self._abort_reader()
-        if self._lost:
-            return
-        self._sink.pauseProducing()
         if self._queue:
-            self._deadline = self._reactor.callLater(self._limits.close_timeout, self._give_up)
+            self._sink.pauseProducing()
         else:
-            self._finish()
+            self._settle()
+        if not self._lost:
+            self._deadline = self._reactor.callLater(self._limits.close_timeout, self._give_up)
 
     def _finish(self) -> None:
-        if self._lost:
-            return
         if self._unread:
             self._sink.abortConnection()
         else:
+            # A transport that takes its time may still deliver something.
+            self._discarding = True
             self._sink.loseConnection()
 
     def _give_up(self) -> None:
         self._deadline = None
         self.abort(
             OperationAbortedError(
-                f"send to {self.peer}: the peer took nothing for {self._limits.close_timeout:g} s "
-                "after close; given up"
+                f"close the connection with {self.peer}: the peer did not take everything within "
+                f"{self._limits.close_timeout:g} s; given up"
             )
         )
 
     def abort(self, problem: SocketException) -> None:
         """Break the connection off; what waits ends with ``problem``."""
-        self._closing = True
-        self._read_error = self._read_error or problem
+        self._closing = self._output_shut = True
+        if not self._ended:
+            self._read_error = self._read_error or problem
         self._fail_writes(problem)
         if not self._lost:
             self._sink.abortConnection()
 
-    def when_lost(self) -> Deferred[None]:
-        """Return a Deferred that fires when the transport is gone."""
-        deferred: Deferred[None] = Deferred(self._forget_waiting)
-        if self._lost:
-            deferred.callback(None)
-        else:
-            self._waiting_for_end.append(deferred)
-        return deferred
-
-    def _forget_waiting(self, deferred: Deferred[None]) -> None:
-        self._waiting_for_end.remove(deferred)
+    def when_lost(self) -> AsyncOperation[None]:
+        """Return an operation that ends when the transport is gone."""
+        return self._end.wait()
 
     def cancel_io(self) -> None:
         """End every pending read and write; the connection stays.
@@ -448,18 +447,11 @@ class StreamProtocol(Protocol):
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.errback(problem)
-        if not self._queue:
-            return
-        entries = self._queue.clear()
-        cancelled = [entry.operation for entry in entries]
-        for entry in entries:
-            if entry.sent:
-                entry.operation = AsyncOperation(None)
-                entry.operation.addErrback(lambda _: None)
-                self._queue.append(entry)
-        if not self._queue:
-            self._sink.stopWriting()
-        for operation in cancelled:
-            operation.errback(problem)
-        if not self._queue:
-            self._drained()
+        queue = self._queue
+        if queue:
+            for entry in queue:
+                if not entry.sent:
+                    queue.discard(entry)
+                if not entry.called:
+                    entry.errback(problem)
+            self._settle()

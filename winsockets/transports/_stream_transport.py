@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from twisted.internet import tcp
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from winsockets.errors import translate
+from winsockets.errors import OperationAbortedError, SocketException, translate
 from winsockets.transports._contracts import ISink, IWriteSource
 from winsockets.transports._describe import describe_peer
 from winsockets.transports._tcp_info import TcpInfo, read_tcp_info
 
 __all__ = ["ServerTransport", "StreamTransport"]
 
-_DONE = ConnectionDone()
+_DONE = connectionDone.value
 # POSIX guarantees 16; Linux and macOS take 1,024. Beyond a few dozen buffers a call costs what they cost.
 _VECTOR_LIMIT = 256
 
@@ -36,8 +39,8 @@ class StreamTransport(tcp.Connection):
     vector_limit = _VECTOR_LIMIT
     _local_name: tuple[Any, ...] = ("", 0)
     _paused = False
-    _hung_up = False
-    _hang_up_reason: BaseException = _DONE
+    _hang_up: SocketException | None = None
+    _receiving_rest: IDelayedCall | None = None
 
     def send(self, data: bytes | memoryview) -> int:
         """Send what fits into the system's buffer now."""
@@ -67,11 +70,10 @@ class StreamTransport(tcp.Connection):
 
     def doWrite(self) -> Any:
         """Let the source send; without one, send what ``write`` buffered."""
-        source = self.source
-        if source is not None and source.pending:
-            source.write_ready()
-            return None
-        return super().doWrite()
+        if self.source is None:
+            return super().doWrite()
+        self.source.write_ready()
+        return None
 
     def doRead(self) -> Any:
         """Receive once and deliver; the reason for an end keeps the system's error."""
@@ -90,7 +92,9 @@ class StreamTransport(tcp.Connection):
     def local_name(self) -> tuple[Any, ...]:
         """The local socket address, also after the end of the connection."""
         if hasattr(self, "socket"):
-            self._local_name = self.socket.getsockname()
+            # BSD systems have forgotten it once the peer has reset the connection.
+            with suppress(OSError):
+                self._local_name = self.socket.getsockname()
         return self._local_name
 
     @property
@@ -106,10 +110,12 @@ class StreamTransport(tcp.Connection):
     def resumeProducing(self) -> None:
         """Receive again; after a hang-up, what the system still holds."""
         self._paused = False
-        if self._hung_up:
-            cast(Any, self.reactor).callLater(0, self._receive_rest)
-        else:
+        if self._hang_up is None:
             super().resumeProducing()
+        else:
+            self._receive_rest_soon()
+
+    # The end
 
     def connectionLost(self, reason: Failure) -> None:
         """End the connection, unless received bytes are still waiting in the system.
@@ -118,42 +124,63 @@ class StreamTransport(tcp.Connection):
         without an errno, though the system may hold bytes that the peer sent before. Those stay readable:
         writes fail at once with the real error, reading goes on when the protocol asks for more.
         """
-        if hasattr(self, "socket"):
-            self._local_name = self.socket.getsockname()
-        unexplained = type(reason.value) is ConnectionLost and hasattr(self, "socket")
-        if not unexplained or self.source is None:
-            super().connectionLost(reason)
-            return
-        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        source = self.source
+        if source is not None and type(reason.value) is ConnectionLost and hasattr(self, "socket"):
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            problem = self._explain(number)
+            if number and self._paused and not self.disconnecting:
+                self._hang_up = problem
+                self.stopReading()
+                self.stopWriting()
+                source.write_failed(problem)
+                return
+            reason = Failure(problem)
+        self._local_name = self.local_name
+        if self._receiving_rest is not None:
+            self._receiving_rest.cancel()
+            self._receiving_rest = None
+        super().connectionLost(reason)
+
+    def _explain(self, number: int) -> SocketException:
         action = f"connection with {describe_peer(self)}"
-        problem = translate(OSError(number, os.strerror(number)) if number else reason, action)
-        if self._paused and not self.disconnecting and not self._hung_up:
-            self._hung_up = True
-            self._hang_up_reason = problem
-            self.stopReading()
-            self.stopWriting()
-            self.source.write_failed(problem)
-        else:
-            super().connectionLost(Failure(problem))
+        if number:
+            return translate(OSError(number, os.strerror(number)), action)
+        # The system sees no error: the reactor ends all connections that there are when it stops.
+        return OperationAbortedError(f"{action}: closed because the reactor stops")
+
+    def _receive_rest_soon(self) -> None:
+        if self._receiving_rest is None:
+            self._receiving_rest = cast(Any, self.reactor).callLater(0, self._receive_rest)
 
     def _receive_rest(self) -> None:
-        while not self._paused and self.connected and hasattr(self, "socket"):
-            outcome = self.doRead()
-            if outcome is not None:
-                if outcome is _DONE:
-                    outcome = self._hang_up_reason
-                super().connectionLost(Failure(outcome))
-                return
+        self._receiving_rest = None
+        if self._paused or self.disconnecting:
+            return
+        outcome = self.doRead()
+        if outcome is None:
+            self._receive_rest_soon()
+        else:
+            self.connectionLost(Failure(self._hang_up if outcome is _DONE else outcome))
+
+    def loseWriteConnection(self) -> None:
+        """End the sending direction."""
+        if self.source is None:
+            super().loseWriteConnection()
+        else:
+            # Nothing is buffered here, and the end goes out after what the system has buffered.
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
 
     def loseConnection(self, *args: Any) -> None:
-        """Close in good order; after a hang-up there is nothing left to wait for."""
-        if self._hung_up and hasattr(self, "socket"):
-            cast(Any, self.reactor).callLater(0, self._close_hung_up)
-        else:
+        """Close in good order."""
+        if self.source is None:
             super().loseConnection(*args)
-
-    def _close_hung_up(self) -> None:
-        super().connectionLost(Failure(_DONE))
+        elif self.connected and not self.disconnecting:
+            # Nothing is buffered here, and the system goes on sending what it has after the close.
+            self.disconnecting = True
+            self.stopReading()
+            self.stopWriting()
+            cast(Any, self.reactor).callLater(0, self.connectionLost, connectionDone)
 
 
 class ServerTransport(StreamTransport, tcp.Server):

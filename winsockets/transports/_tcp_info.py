@@ -14,6 +14,7 @@ _COUNTERS = struct.Struct("=24I")
 _MIN_RTT_OFFSET = 148
 _DELIVERY_RATE_OFFSET = 160
 _APP_LIMITED = 0x01
+_NO_SAMPLE = 0xFFFFFFFF
 
 
 class TcpInfo(NamedTuple):
@@ -52,6 +53,8 @@ def read_tcp_info(skt: socket.socket) -> TcpInfo | None:
     min_rtt = 0
     if len(raw) >= _MIN_RTT_OFFSET + 4:
         (min_rtt,) = struct.unpack_from("=I", raw, _MIN_RTT_OFFSET)
+        if min_rtt == _NO_SAMPLE:
+            min_rtt = 0
     delivery_rate = 0
     if len(raw) >= _DELIVERY_RATE_OFFSET + 8:
         (delivery_rate,) = struct.unpack_from("=Q", raw, _DELIVERY_RATE_OFFSET)

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.streams._buffer import byte_view
 
-__all__ = ["WRITE_OVERHEAD", "Pending", "WriteQueue"]
+__all__ = ["WRITE_OVERHEAD", "Queued", "QueuedFlush", "QueuedWrite", "WriteQueue", "as_views"]
 
 WRITE_OVERHEAD = 512
 """What one waiting write costs besides its bytes, so that many tiny ones are bounded too."""
 
+Canceller = Callable[[Deferred[Any]], None]
 
-class Pending:
-    """One operation that waits for its bytes to leave; without bytes it waits for those before it."""
 
-    __slots__ = ("operation", "result", "sent", "size", "views")
+class QueuedWrite(AsyncOperationWithProgress[int, int]):
+    """A write whose bytes have not all left.
 
-    def __init__(
-        self, operation: AsyncOperation[Any], views: list[memoryview], size: int, result: object
-    ) -> None:
-        self.operation = operation
+    Args:
+        canceller: takes it out of the queue.
+        views: its bytes; the list becomes its own.
+        size: how many bytes that is.
+    """
+
+    def __init__(self, canceller: Canceller, views: list[memoryview], size: int) -> None:
+        super().__init__(canceller)
         self.views = views
+        """What is still to be sent."""
         self.size = size
+        """How many bytes it has altogether."""
         self.sent = 0
-        self.result = result
+        """How many of them have left."""
 
     def advance(self, count: int) -> None:
         """Note that so many more bytes have left."""
@@ -41,47 +49,64 @@ class Pending:
         del views[:done]
         if count:
             views[0] = views[0][count:]
-        if isinstance(self.operation, AsyncOperationWithProgress):
-            self.operation.report(self.sent)
+
+    def tell(self) -> None:
+        """Report how far it is, and end when all has left; not if it was given up meanwhile."""
+        if not self.called:
+            self.report(self.sent)
+        if self.sent == self.size and not self.called:
+            self.callback(self.size)
+
+
+class QueuedFlush(AsyncOperation[bool]):
+    """A flush: it has no bytes, and ends when everything before it has left."""
+
+    views: Sequence[memoryview] = ()
+    size = sent = 0
+
+    def advance(self, count: int) -> None:
+        """Nothing of it can leave."""
+
+    def tell(self) -> None:
+        """End well."""
+        if not self.called:
+            self.callback(True)
+
+
+Queued = QueuedWrite | QueuedFlush
 
 
 class WriteQueue:
-    """Waiting writes in the order of the calls; knows bytes, not sockets.
-
-    Attributes:
-        charge: the bytes that wait, plus WRITE_OVERHEAD for each entry.
-    """
+    """Waiting writes in the order of the calls; knows bytes, not sockets."""
 
     __slots__ = ("_entries", "charge")
 
     def __init__(self) -> None:
-        self._entries: deque[Pending] = deque()
+        # Ordered, and one in the middle can be taken out for a constant price.
+        self._entries: OrderedDict[Queued, None] = OrderedDict()
         self.charge = 0
+        """The bytes that wait, plus WRITE_OVERHEAD for each entry."""
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
         return bool(self._entries)
 
-    def append(self, entry: Pending) -> None:
+    def __iter__(self) -> Iterator[Queued]:
+        """Go through all that wait now; the queue may change meanwhile."""
+        return iter(list(self._entries))
+
+    def append(self, entry: Queued) -> None:
         """Put one at the end."""
-        self._entries.append(entry)
+        self._entries[entry] = None
         self.charge += entry.size - entry.sent + WRITE_OVERHEAD
 
-    def find(self, operation: AsyncOperation[Any]) -> Pending | None:
-        """Return the entry of an operation."""
-        return next((entry for entry in self._entries if entry.operation is operation), None)
-
-    def remove(self, entry: Pending) -> None:
-        """Take one out whole."""
-        self._entries.remove(entry)
+    def discard(self, entry: Queued) -> bool:
+        """Take one out whole, and tell whether it was there."""
+        if entry not in self._entries:
+            return False
+        del self._entries[entry]
         self.charge -= entry.size - entry.sent + WRITE_OVERHEAD
-
-    def clear(self) -> list[Pending]:
-        """Take all out."""
-        entries = list(self._entries)
-        self._entries.clear()
-        self.charge = 0
-        return entries
+        return True
 
     def front(self, most: int) -> list[memoryview]:
         """Return the first buffers to send, ``most`` of them at most."""
@@ -91,30 +116,38 @@ class WriteQueue:
         for entry in self._entries:
             yield from entry.views
 
-    def take(self, count: int) -> list[Pending]:
-        """Note that ``count`` bytes left and return the entries that are thereby complete."""
-        complete = []
+    def take(self, count: int) -> list[Queued]:
+        """Note that ``count`` bytes left; nobody is told yet.
+
+        Returns:
+            Those that this moved. The complete ones are no longer in the queue.
+        """
+        moved = []
         self.charge -= count
         while self._entries:
-            entry = self._entries[0]
+            entry = next(iter(self._entries))
             rest = entry.size - entry.sent
             if count < rest:
                 if count:
                     entry.advance(count)
+                    moved.append(entry)
                 break
             count -= rest
-            self._entries.popleft()
+            del self._entries[entry]
             self.charge -= WRITE_OVERHEAD
-            if rest:
-                entry.advance(rest)
-            complete.append(entry)
-        return complete
+            entry.advance(rest)
+            moved.append(entry)
+        return moved
 
 
 def as_views(buffers: Sequence[Any]) -> tuple[list[memoryview], int]:
     """Look at buffers as flat bytes without copying them; leave empty ones out.
 
+    Returns:
+        The views, and how many bytes they have together.
+
     Raises:
+        InvalidArgumentError: one of them is None.
         TypeError: one of them is not a contiguous buffer.
     """
     views = []
