@@ -14,6 +14,7 @@ import re
 import sys
 from abc import ABC
 from collections.abc import Iterable, Iterator
+from dataclasses import MISSING
 from enum import Enum
 from typing import Any, ClassVar, Generic
 
@@ -233,8 +234,14 @@ def _read_docstring(  # noqa: PLR0917  # autodoc's events bring so many
     owner, _, member = name.rpartition(".")
     if what == "attribute":
         fields = getattr(_public_object(owner), "__dataclass_fields__", {})
-        if member in fields:
-            lines += ["", f"Default: {fields[member].default:,}."]
+        default = fields[member].default if member in fields else MISSING
+        if default is not MISSING:
+            lines += [
+                "",
+                f"Default: {default:,}."
+                if isinstance(default, int | float)
+                else f"Default: ``{default!r}``.",
+            ]
 
 
 def _public_object(path: str) -> Any:

@@ -1,0 +1,1 @@
+"""What the texts say is what the library does."""
