@@ -6,7 +6,8 @@ import select
 import sys
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from io import RawIOBase
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -64,15 +65,18 @@ class InputLines:
         self._wanted.release()
         return self._chunk
 
-    def _serve(self, source: IO[bytes]) -> None:
-        while self._wanted.acquire():
+    def _serve(self, source: RawIOBase) -> None:
+        data: bytes | None = None
+        while data != b"":
+            self._wanted.acquire()
             try:
-                data: bytes | None = source.read(_CHUNK)
+                data = source.read(_CHUNK)
                 while data is None:  # somebody made it non-blocking
                     select.select([source], [], [])
                     data = source.read(_CHUNK)
             except OSError as problem:
-                self._reactor.callFromThread(self._deliver, Failure(problem))
+                told = OSError(problem.errno, f"read standard input: {problem.strerror}")
+                self._reactor.callFromThread(self._deliver, Failure(told))
                 return
             self._reactor.callFromThread(self._deliver, data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import ceil, floor, inf, log, sqrt
 
 __all__ = ["RoundTrips", "Tally", "milliseconds"]
@@ -55,10 +56,9 @@ class RoundTrips:
             return self.minimum
         if rank == self.count:
             return self.maximum
-        for number in sorted(self._classes):
-            rank -= self._classes[number]
-            if rank <= 0:
-                break
+        numbers = sorted(self._classes)
+        counts = accumulate(self._classes[number] for number in numbers)
+        number = next(number for number, count in zip(numbers, counts, strict=True) if count >= rank)
         middle = _SMALLEST * _GROWTH**number * sqrt(_GROWTH)
         return min(max(middle, self.minimum), self.maximum)
 

@@ -38,7 +38,7 @@ class StreamEcho:
             DEFAULT_LIMITS, resolve_timeout=timeout, connect_timeout=timeout, close_timeout=0
         )
         self._message = b""
-        self._writing: AsyncOperationWithProgress[int, int] | None = None
+        self._writing: AsyncOperationWithProgress[int, int]
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -88,8 +88,7 @@ class StreamEcho:
             identical = identical and left[: len(data)] == data
             left = left[len(data) :]
             show(data)
-        if self._writing is not None:
-            await self._writing
+        await self._writing
         return identical
 
     async def surplus(self) -> int:
