@@ -150,6 +150,7 @@ async def reset(peer: Peer) -> StreamSocket:
     peer.reset()
     with pytest.raises(ConnectionResetError):
         await socket.input_stream.read()
+    await turns()
     return socket
 
 

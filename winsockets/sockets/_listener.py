@@ -191,9 +191,10 @@ class StreamSocketListener:
 
         Raises:
             IllegalMethodCallError: no handler is attached, or the listener is bound.
-            InvalidArgumentError: the port is out of range, or the level is not PLAIN_SOCKET.
-            UnknownServiceError: the services file does not know the name.
+            InvalidArgumentError: the port is out of range, or the level is not offered.
             ObjectClosedError: the listener was closed.
+            SocketException: E_NOTIMPL, a TLS level.
+            UnknownServiceError: the services file does not know the name.
 
         Source: WinRT StreamSocketListener.BindServiceNameAsync.
         """
@@ -214,7 +215,7 @@ class StreamSocketListener:
             machine.
 
         Raises:
-            As ``bind_service_name_async``.
+            SocketException: as ``bind_service_name_async``.
 
         Source: WinRT StreamSocketListener.BindEndpointAsync.
         """

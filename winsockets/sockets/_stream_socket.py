@@ -114,13 +114,14 @@ class StreamSocket:
 
         Returns:
             An operation without a result. It fails with the status of the attempt that tells most:
-            CONNECTION_REFUSED, HOST_NOT_FOUND, CLASS_TYPE_NOT_FOUND, CONNECTION_TIMED_OUT ... Failed or
-            cancelled (status CANCELED) it leaves the socket unconnected, ready to be tried again.
+            CONNECTION_REFUSED, HOST_NOT_FOUND, CONNECTION_TIMED_OUT ... Failed or cancelled (status
+            CANCELED) it leaves the socket unconnected, ready to be tried again.
 
         Raises:
-            InvalidArgumentError: no host, no service, a port out of range, an impossible level.
+            InvalidArgumentError: no host, no service, a port out of range, a level that is not offered.
             IllegalMethodCallError: the socket is connecting, or was connected.
             ObjectClosedError: it was closed.
+            SocketException: E_NOTIMPL, a TLS level.
             UnknownServiceError: the services file does not know the service.
 
         Source: WinRT StreamSocket.ConnectAsync; RFC 8305.

@@ -51,8 +51,8 @@ class SocketInputStream(InputStream):
 class SocketOutputStream(OutputStream):
     """What is sent to the peer.
 
-    An operation is complete when the system has all bytes. At most ``limits.write_queue`` bytes wait in
-    the program; a write beyond that raises, because whoever gets there never awaited anything. Closing
+    An operation is complete when the system has all bytes. While more than ``limits.write_queue`` bytes
+    wait in the program a write raises, because whoever gets there never awaited anything. Closing
     the stream lets the peer see the end of it after everything written before (half close); the receiving
     direction goes on.
     """
