@@ -146,6 +146,19 @@ def test_a_failure_has_the_reason_of_the_system(name, status):
     assert not reactor.getDelayedCalls()
 
 
+def test_a_resolver_that_knows_the_reason_is_believed():
+    """The system is not asked then."""
+    reason = socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    class Explained(Lookup):
+        problem = reason
+
+    reactor = Reactor(Resolver(lookup=Explained))
+    error = problem(started(reactor=reactor, getaddrinfo=unasked))
+    assert error.status is SocketErrorStatus.HOST_NOT_FOUND
+    assert error.__cause__ is reason
+
+
 def test_the_system_is_asked_the_same_question():
     """Name, port and kind of socket are those of the lookup."""
     asked = []

@@ -74,7 +74,8 @@ async def resolve(
         timeout: seconds for everything together.
         max_addresses: how many addresses to keep, the first ones.
         getaddrinfo: asked, in the reactor's thread pool, for the reason when the resolver found
-            nothing, because resolvers say no more than that.
+            nothing, because resolvers say no more than that; unless the IHostResolution has a ``problem``,
+            an OSError, to say it with.
 
     Returns:
         At least one address.
@@ -98,9 +99,11 @@ async def resolve(
     name = f"{host.canonical_name}." if host.raw_name[-1] in _DOTS else host.canonical_name
 
     async def look_up() -> list[Address]:
-        found = await _ask(reactor.nameResolver, name, port, transport, max_addresses)
+        found, reason = await _ask(reactor.nameResolver, name, port, transport, max_addresses)
         if found:
             return found
+        if reason is not None:
+            raise translate(reason, action)
         kind = _SOCKET_TYPE[transport]
         try:
             await deferToThreadPool(
@@ -124,15 +127,16 @@ async def resolve(
 
 async def _ask(
     resolver: IHostnameResolver, name: str, port: int, transport: Transport, max_addresses: int
-) -> list[Address]:
+) -> tuple[list[Address], OSError | None]:
     answer = _Answer(port, max_addresses)
     resolution = resolver.resolveHostName(answer, name, port, None, transport.upper())
     try:
-        return await answer.complete
+        found = await answer.complete
     except CancelledError:
         with suppress(NotImplementedError):  # what Twisted's own resolver says to it
             resolution.cancel()
         raise
+    return found, getattr(resolution, "problem", None)
 
 
 @implementer(IResolutionReceiver)
