@@ -1,1 +1,1 @@
-"""Tests of winsockets.transports."""
+"""Tests of protocols, factories and transports."""

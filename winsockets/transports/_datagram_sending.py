@@ -27,7 +27,7 @@ from winsockets.transports._describe import describe_address
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["DatagramSending"]
+__all__ = ["DatagramSending", "describe_name"]
 
 _NO_ROOM = frozenset({errno.ENOBUFS, getattr(errno, "WSAENOBUFS", errno.ENOBUFS)})
 _NO_ROOM_HRESULT = 0x80072747
@@ -68,7 +68,7 @@ class DatagramSending(ABC):
 
     @abstractmethod
     def _tell(self, problem: OSError) -> None:
-        """Pass on what the system said about an earlier datagram."""
+        """Pass on what the system said about an earlier datagram, if anybody still wants to know."""
 
     def send(self, data: ReadableBuffer, to: tuple[Any, ...] | None) -> AsyncOperationWithProgress[int, int]:
         """Send one datagram.
@@ -146,14 +146,16 @@ class DatagramSending(ABC):
 
     def _check_peer(self, to: tuple[Any, ...]) -> None:
         if not self.is_peer(to):
-            raise IllegalMethodCallError(f"{_action(to)}: the socket is connected and sends to its peer only")
+            raise IllegalMethodCallError(
+                f"{_sending(to)}: the socket is connected and sends to its peer only"
+            )
 
     def _check_room(self, to: tuple[Any, ...] | None) -> None:
         if not self.open:
-            raise ObjectClosedError(f"{_action(to or self.peer)}: the socket was closed")
+            raise ObjectClosedError(f"{_sending(to or self.peer)}: the socket was closed")
         if len(self._waiting) >= self._limits.datagram_queue:
             raise SocketException(
-                f"{_action(to or self.peer)}: {len(self._waiting)} datagrams wait already; await the writes "
+                f"{_sending(to or self.peer)}: {len(self._waiting)} datagrams wait already; await the writes "
                 "or flush_async() before writing more",
                 hresult=_NO_ROOM_HRESULT,
                 errno=errno.ENOBUFS,
@@ -200,7 +202,7 @@ class DatagramSending(ABC):
                 if repeated:
                     # The same answer twice was about this datagram both times.
                     self._news.pop()
-                return translate(problem, _action(to or self.peer))
+                return translate(problem, _sending(to or self.peer))
         return None
 
     def _retry_soon(self) -> None:
@@ -220,27 +222,26 @@ class DatagramSending(ABC):
         return operation
 
     def doWrite(self) -> None:
-        """Send what waits, as much as the system takes."""
-        if self._news:
-            self._settle()
-        while self._waiting:
+        """Send what waits, as much as the system takes, up to ``limits.datagrams_per_turn``."""
+        for _ in range(self._limits.datagrams_per_turn):
+            if self._news or not self._waiting:
+                break
             first = self._waiting[0]
             if first.data is not None:
                 first.outcome = self._hand_over(first.data, first.to)
-                if self._news:
-                    self._settle()
-                    return
-                if first.outcome is None:
-                    return
+                if self._news or first.outcome is None:
+                    break
             self._end_first()
-        self._rest()
+        if self._news:
+            self._settle()
+        elif not self._waiting:
+            self._rest()
 
     def _settle(self) -> None:
         """Tell the news, then end the operation that came upon it."""
         news, self._news = self._news, []
         for problem in news:
-            if self.open:
-                self._tell(problem)
+            self._tell(problem)
         if self._waiting and self._waiting[0].outcome is not None:
             self._end_first()
 
@@ -260,6 +261,9 @@ class DatagramSending(ABC):
         mine = [waiting for waiting in self._waiting if waiting.operation is operation]
         self._waiting = deque(waiting for waiting in self._waiting if waiting.operation is not operation)
         self._abort(mine, "cancelled before it was sent")
+        if not operation.called:
+            # One that is being aborted just now, and comes to it.
+            operation.errback(_aborted("cancelled before it was sent"))
 
     def cancel_sends(self, reason: str) -> None:
         """End every waiting send and flush with OperationAbortedError."""
@@ -269,9 +273,10 @@ class DatagramSending(ABC):
     def _abort(self, entries: Iterable[Waiting], reason: str) -> None:
         if not self._waiting and not self._news:
             self._rest()
-        problem = OperationAbortedError(f"send a datagram: {reason}")
+        problem = _aborted(reason)
         for entry in entries:
             if entry.outcome is not None and isinstance(entry.operation, Sending):
+                # It had left; only the end of its operation waited.
                 entry.operation.count(entry.outcome)
             if not entry.operation.called:
                 entry.operation.errback(problem)
@@ -293,5 +298,14 @@ def _identity(name: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*name[:2], name[3] if len(name) == 4 else 0)
 
 
-def _action(to: tuple[Any, ...] | None) -> str:
-    return f"send to {describe_address(*to[:2])}" if to else "send"
+def _aborted(reason: str) -> OperationAbortedError:
+    return OperationAbortedError(f"send a datagram: {reason}")
+
+
+def _sending(to: tuple[Any, ...] | None) -> str:
+    return f"send to {describe_name(to)}"
+
+
+def describe_name(name: tuple[Any, ...] | None) -> str:
+    """Say a socket address in words; sockets of other families than the internet's may have none."""
+    return describe_address(*name[:2]) if name else "nobody in particular"

@@ -14,8 +14,7 @@ from zope.interface import Interface, implementer
 from winsockets.errors import SocketErrorStatus, SocketException, translate
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
-from winsockets.transports._datagram_sending import DatagramSending
-from winsockets.transports._describe import describe_address
+from winsockets.transports._datagram_sending import DatagramSending, describe_name
 from winsockets.transports._packet_info import ANCILLARY_SIZE, Ancillary, ask_for_destination
 
 __all__ = ["DatagramTransport", "IDatagramReceiver"]
@@ -148,15 +147,12 @@ class DatagramTransport(DatagramSending):
                 deliver(self, data, source, ancillary, False)
 
     def _tell(self, problem: OSError) -> None:
-        error = translate(problem, self._receiving(), datagram=True)
+        where = f"from {describe_name(self.peer)}" if self.peer else f"on {describe_name(self.local)}"
+        error = translate(problem, f"receive datagrams {where}", datagram=True)
         # Without a connection, where Windows says so too, nobody can tell whose datagram was refused.
-        if self.peer is not None or error.status is not SocketErrorStatus.CONNECTION_RESET_BY_PEER:
+        ours = self.peer is not None or error.status is not SocketErrorStatus.CONNECTION_RESET_BY_PEER
+        if ours and self.open:
             self._receiver.receive_failed(self, error)
-
-    def _receiving(self) -> str:
-        if self.peer is not None:
-            return f"receive datagrams from {describe_address(*self.peer[:2])}"
-        return f"receive datagrams on {describe_address(*self.local[:2])}"
 
     # Ending
 

@@ -1,0 +1,1 @@
+"""Tests of stream sockets, listeners and datagram sockets."""

@@ -1,0 +1,339 @@
+"""Receiving datagrams: whole, in order, in bounded turns, and through refusals; and the end of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+import pytest
+import pytest_twisted
+from twisted.internet import error
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IReadWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface.verify import verifyObject
+
+from tests.network_namespace import network_namespace, network_without_neighbours, run
+from tests.transports.datagrams import (
+    FAMILIES,
+    IP_RECVERR,
+    LOOPBACK,
+    WILDCARD,
+    Recorder,
+    address_of,
+    bound,
+    drained,
+    full_pair,
+    limits,
+    nobody,
+    on_linux,
+    transport_on,
+    turns,
+    until,
+    wait_for_error,
+)
+from winsockets.errors import OperationAbortedError, ResetByPeerError, SocketErrorStatus
+from winsockets.foundation import AsyncStatus
+from winsockets.networking._address import Address
+from winsockets.transports._datagram_transport import DatagramTransport
+
+# Receiving
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("host", ["one", "all"])
+@pytest_twisted.ensureDeferred
+async def test_datagrams_arrive_whole_and_in_order(family, host):
+    """From the empty one to the longest, each with its sender, bound to one address or to all."""
+    receiver = Recorder()
+    skt = bound(family, WILDCARD[family] if host == "all" else None)
+    with bound(family) as sender, transport_on(skt, receiver) as transport:
+        largest = 65_507 if family == socket.AF_INET else 65_527
+        to = (LOOPBACK[family], transport.local[1])
+        datagrams = [bytes([7]) * size for size in (0, 1, 1472, 1473, 8192, 8193, largest)]
+        for datagram in datagrams:
+            sender.sendto(datagram, to)
+            assert await receiver.take() == [datagram]
+        assert {source[:2] for source in receiver.sources} == {sender.getsockname()[:2]}
+        expected = LOOPBACK[family] if host == "all" else ""
+        assert set(receiver.destinations) == {expected}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest_twisted.ensureDeferred
+async def test_what_is_longer_than_the_limit_is_cut_and_said_to_be(host):
+    """One that fits exactly is whole; nothing of the cut one is left for the next."""
+    receiver = Recorder()
+    with bound() as sender, transport_on(bound(host=host), receiver, limits(datagram_size=10)) as transport:
+        for size in (10, 11, 65_507, 9):
+            sender.sendto(bytes(size), ("127.0.0.1", transport.local[1]))
+        assert await receiver.take(4) == [bytes(10), (bytes(10), "cut"), (bytes(10), "cut"), bytes(9)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_flood_leaves_the_reactor_its_turns():
+    """At most so many datagrams are taken in one go."""
+    receiver = Recorder()
+    with bound() as sender, transport_on(bound(), receiver, limits(datagrams_per_turn=5)) as transport:
+        for number in range(12):
+            sender.sendto(bytes([number]), transport.local)
+        counts = []
+        while len(receiver.heard) < 12:
+            transport.doRead()
+            counts.append(len(receiver.heard))
+        assert counts == [5, 10, 12]
+        assert receiver.heard == [bytes([number]) for number in range(12)]
+
+
+@pytest.mark.parametrize("ending", ["close", "connectionLost"])
+def test_nothing_is_delivered_after_the_end(ending):
+    """Also when the end comes with the delivery of the first of several."""
+    receiver = Recorder()
+    with bound() as sender, transport_on(bound(), receiver) as transport:
+        end = (
+            transport.close
+            if ending == "close"
+            else lambda: transport.connectionLost(Failure(error.ConnectionLost()))
+        )
+        receiver.hook = lambda thing: end()
+        for _ in range(3):
+            sender.sendto(b"x", transport.local)
+        transport.doRead()
+        assert receiver.heard == [b"x"]
+        transport.doRead()
+        assert receiver.heard == [b"x"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("host", ["one", "all"])
+def test_what_others_sent_before_the_connection_is_dropped(family, host):
+    """What the peer sent is not, and the system keeps others out from then on."""
+    receiver = Recorder()
+    skt = bound(family, WILDCARD[family] if host == "all" else None)
+    with bound(family) as peer, bound(family) as other, transport_on(skt, receiver) as transport:
+        to = (LOOPBACK[family], transport.local[1])
+        for sender, data in ((other, b"no"), (peer, b"yes"), (other, b"no")):
+            sender.sendto(data, to)
+        transport.connect(address_of(peer))
+        assert transport.local[:2] == to
+        other.sendto(b"no", to)
+        transport.doRead()
+        peer.sendto(b"again", to)
+        other.sendto(b"no", to)
+        transport.doRead()
+        assert receiver.heard == [b"yes", b"again"]
+
+
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_a_link_local_sender_keeps_its_scope():
+    """Without the interface its address leads nowhere."""
+    receiver = Recorder()
+    with network_namespace():
+        run("ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad")
+        index = socket.if_nametoindex("lo")
+        with bound(socket.AF_INET6, f"fe80::1%{index}") as sender:
+            skt = bound(socket.AF_INET6, "::")
+            with transport_on(skt, receiver) as transport:
+                sender.sendto(b"x", ("fe80::1", transport.local[1], 0, index))
+                assert await receiver.take() == [b"x"]
+                (source,) = receiver.sources
+                assert source == ("fe80::1", sender.getsockname()[1], 0, index)
+                assert receiver.destinations == [f"fe80::1%{index}"]
+                transport.connect(Address.ipv6("fe80::1", source[1], index))
+                assert transport.is_peer(source)
+                assert not transport.is_peer((*source[:3], index + 1))
+                transport.send(b"y", source)
+                await until(lambda: drained(sender) == [b"y"])
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_a_connected_socket_survives_a_thousand_refusals(family):
+    """Each is told, no datagram is lost, and when somebody listens there all is well."""
+    receiver = Recorder()
+    peer = nobody(family)
+    with transport_on(bound(family), receiver) as transport:
+        transport.connect(peer)
+        for _ in range(500):
+            assert await transport.send(b"one at a time", None) == 13
+            (problem,) = await receiver.take()
+            assert isinstance(problem, ResetByPeerError)
+            assert problem.status is SocketErrorStatus.CONNECTION_RESET_BY_PEER
+            assert problem.errno == errno.ECONNREFUSED
+            assert f"port {peer.port}" in str(problem)
+        for _ in range(500):
+            await transport.send(b"as fast as can be", None)
+        problems = await receiver.take(500)
+        assert {problem.errno for problem in problems} == {errno.ECONNREFUSED}
+        assert receiver.heard == []
+        with socket.socket(family, socket.SOCK_DGRAM) as far:
+            far.bind((peer.host, peer.port))
+            assert await transport.send(b"ping", None) == 4
+            data, source = far.recvfrom(10)
+            assert data == b"ping"
+            far.sendto(b"pong", source)
+            assert await receiver.take() == [b"pong"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refusal_does_not_stop_a_write_that_waits():
+    """The reactor that tells of an error goes on waiting for room."""
+    from twisted.internet import reactor
+
+    with full_pair() as (transport, far, _):
+        operation = transport.send(b"x", None)
+        transport.readConnectionLost(Failure(error.ConnectionDone()))
+        assert transport in reactor.getReaders()
+        drained(far)
+        assert await operation == 1
+
+
+@on_linux
+def test_a_refusal_of_nobody_in_particular_is_not_told():
+    """Windows, and Linux when it is asked to, report one to a socket without a peer too."""
+    receiver = Recorder()
+    skt = bound()
+    skt.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    with bound() as sender, transport_on(skt, receiver) as transport:
+        transport.send(b"lost", nobody().sockaddr)
+        sender.sendto(b"arrives", transport.local)
+        transport.doRead()
+        assert receiver.heard == [b"arrives"]
+
+
+@on_linux
+def test_any_other_error_is_told_without_a_peer_too():
+    """With the address that the socket has."""
+    receiver = Recorder()
+    with network_without_neighbours() as (local, away):
+        skt = bound(host=local)
+        skt.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        with transport_on(skt, receiver) as transport:
+            transport.send(b"to nobody", (away, 9))
+            wait_for_error(skt)
+            transport.doRead()
+            assert [problem.status for problem in receiver.heard] == [SocketErrorStatus.UNREACHABLE_HOST]
+            assert f"receive datagrams on {local} port {transport.local[1]}" in str(receiver.heard[0])
+
+
+# Ending
+
+
+def test_it_is_a_descriptor_for_the_reactor():
+    """With what the reactors ask of one."""
+    skt = bound()
+    with transport_on(skt) as transport:
+        assert verifyObject(IReadWriteDescriptor, transport)
+        assert verifyObject(IHalfCloseableDescriptor, transport)
+        assert transport.fileno() == skt.fileno()
+        assert transport.logPrefix() == "DatagramTransport"
+        transport.writeConnectionLost(Failure(error.ConnectionDone()))
+        assert transport.open
+
+
+def test_closing_frees_the_port_at_once():
+    """Once is enough, more often does no harm; where it was stays known."""
+    from twisted.internet import reactor
+
+    with transport_on(bound()) as transport:
+        local = transport.local
+        assert transport in reactor.getReaders()
+        assert repr(transport) == f"<DatagramTransport on {local}>"
+        transport.close()
+        transport.close()
+        assert transport not in reactor.getReaders()
+        assert not transport.open
+        assert transport.local == local
+        assert repr(transport) == f"<DatagramTransport closed, was on {local}>"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind(local)
+
+
+def test_closing_aborts_what_waits():
+    """With the socket closed already when they hear of it."""
+    with full_pair() as (transport, far, filled):
+        write, flush = transport.send(b"x", None), transport.flush()
+        heard = []
+        write.addErrback(lambda failure: heard.append((transport.socket.fileno(), failure.value)))
+        transport.close()
+        ((descriptor, problem),) = heard
+        assert descriptor == -1
+        assert isinstance(problem, OperationAbortedError)
+        with pytest.raises(OperationAbortedError, match="aborted by close"):
+            flush.get_results()
+        assert drained(far) == [b"filling"] * filled
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_whose_descriptor_somebody_closed_goes_quietly():
+    """Its waiting writes are aborted, and no other descriptor is touched."""
+    from twisted.internet import reactor
+
+    with full_pair() as (transport, _, _):
+        write = transport.send(b"x", None)
+        reactor.removeReader(transport)
+        reactor.removeWriter(transport)
+        os.close(transport.fileno())
+        transport.connectionLost(Failure(error.ConnectionFdescWentAway()))
+        assert not transport.open
+        with pytest.raises(OperationAbortedError):
+            write.get_results()
+        await turns()
+
+
+@pytest_twisted.ensureDeferred
+async def test_finishing_sends_what_waits_and_closes_then():
+    """However many turns that takes; with nothing to send, at once."""
+    with full_pair() as (transport, far, filled):
+        operations = [transport.send(bytes([number]), None) for number in range(30)]
+        transport.finish()
+        await turns(3)
+        assert transport.open
+        arrived = []
+        while transport.open:
+            arrived += drained(far)
+            await turns()
+        arrived += drained(far)
+        assert arrived == [b"filling"] * filled + [bytes([number]) for number in range(30)]
+        assert {operation.status for operation in operations} == {AsyncStatus.COMPLETED}
+    with transport_on(bound()) as transport:
+        transport.finish()
+        assert not transport.open
+
+
+@pytest_twisted.ensureDeferred
+async def test_finishing_has_a_deadline():
+    """What is not sent until then is aborted; cancelling the last write ends it sooner."""
+    from twisted.internet import reactor
+
+    for cancelling in (False, True):
+        with full_pair(limits(close_timeout=3600.0)) as (transport, _, _):
+            before = set(reactor.getDelayedCalls())
+            write = transport.send(b"x", None)
+            transport.finish()
+            (deadline,) = set(reactor.getDelayedCalls()) - before
+            if cancelling:
+                write.cancel()
+                assert not deadline.active()
+            else:
+                deadline.reset(0)
+                await turns(3)
+            assert not transport.open
+            with pytest.raises(OperationAbortedError):
+                write.get_results()
+
+
+def test_a_transport_that_cannot_be_made_leaves_its_socket_to_its_maker():
+    """The reactor does not know it then."""
+    from twisted.internet import reactor
+
+    skt = bound()
+    skt.close()
+    before = reactor.getReaders()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        DatagramTransport(skt, Recorder(), reactor, limits())
+    assert reactor.getReaders() == before

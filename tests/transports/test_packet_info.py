@@ -1,0 +1,82 @@
+"""To which local address a datagram was sent."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.transports.datagrams import FAMILIES, LOOPBACK, WILDCARD, bound
+from winsockets.transports._packet_info import (
+    _IP_PKTINFO as IP_PKTINFO,
+)
+from winsockets.transports._packet_info import (
+    _IPV6_PKTINFO as IPV6_PKTINFO,
+)
+from winsockets.transports._packet_info import (
+    ANCILLARY_SIZE,
+    ask_for_destination,
+    destination_of,
+)
+
+LEVELS = st.sampled_from([socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6]) | st.integers()
+KINDS = st.sampled_from([IP_PKTINFO, IPV6_PKTINFO]) | st.integers()
+
+pytestmark = pytest.mark.skipif(not hasattr(socket.socket, "recvmsg"), reason="this system does not tell")
+
+
+@given(st.lists(st.tuples(LEVELS, KINDS, st.binary(max_size=40))))
+@example([(socket.IPPROTO_IPV6, IPV6_PKTINFO, bytes(19))])
+@example([(socket.IPPROTO_IP, IP_PKTINFO, bytes(11))])
+def test_nothing_that_comes_with_a_datagram_makes_it_fail(ancillary):
+    """It gives a text whatever the bytes are."""
+    assert isinstance(destination_of(ancillary), str)
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 2**32 - 1), st.binary(max_size=4))
+def test_an_ipv4_address_is_read_out(address, index, tail):
+    """It is the third field: where the datagram was sent to, not from where an answer would go."""
+    content = struct.pack("=I4s4s", index, bytes(4), address.packed) + tail
+    noise = (socket.SOL_SOCKET, 1, b"noise")
+    assert destination_of([noise, (socket.IPPROTO_IP, IP_PKTINFO, content)]) == str(address)
+
+
+@given(st.ip_addresses(v=6), st.integers(0, 2**32 - 1))
+def test_an_ipv6_address_is_read_out_with_its_scope(address, index):
+    """A link-local address means nothing without the interface it came through."""
+    content = struct.pack("=16sI", address.packed, index)
+    found = destination_of([(socket.IPPROTO_IPV6, IPV6_PKTINFO, content)])
+    host, _, scope = found.partition("%")
+    assert socket.inet_pton(socket.AF_INET6, host) == address.packed
+    assert scope == (str(index) if address.is_link_local else "")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_system_tells_when_it_was_asked(family):
+    """On a socket that is bound to all addresses."""
+    with bound(family, WILDCARD[family]) as skt, socket.socket(family, socket.SOCK_DGRAM) as sender:
+        ask_for_destination(skt)
+        skt.setblocking(True)
+        sender.sendto(b"x", (LOOPBACK[family], skt.getsockname()[1]))
+        _, ancillary, flags, _ = skt.recvmsg(10, ANCILLARY_SIZE)
+        assert destination_of(ancillary) == LOOPBACK[family]
+        assert not flags & socket.MSG_CTRUNC
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_there_is_room_for_twice_what_the_system_says(family):
+    """A system may say more than was asked; an address that was cut off would be lost without a word."""
+    content = 12 if family == socket.AF_INET else 20
+    assert 2 * socket.CMSG_SPACE(content) <= ANCILLARY_SIZE
+
+
+def test_other_sockets_are_left_alone():
+    """There is nothing to ask a socket of another family for."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with near, far:
+        ask_for_destination(near)
+        far.send(b"x")
+        assert destination_of(near.recvmsg(10, ANCILLARY_SIZE)[1]) == ""
