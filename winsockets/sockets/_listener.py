@@ -288,6 +288,20 @@ class StreamSocketListener:
         socket = StreamSocket._over(protocol, self._reactor, self._accepted_control)
         self._received.fire(self, StreamSocketListenerConnectionReceivedEventArgs(socket))
 
+    def pause(self) -> None:
+        """Accept nobody until ``resume`` (an addition to WinRT): clients wait in the system's backlog.
+
+        With it several listeners can keep to one limit. May be called inside a handler, and takes effect
+        before the next connection is accepted. Does nothing on a listener that is not bound.
+        """
+        if self._ports:
+            self._pause("program")
+
+    def resume(self) -> None:
+        """Accept again after ``pause``; more often does no harm."""
+        if self._ports:
+            self._resume("program")
+
     def _pause(self, reason: object) -> None:
         self._admission.hold(reason)
 
