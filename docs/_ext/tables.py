@@ -45,7 +45,7 @@ def figure(name: str) -> str:
         return f"{value * 1000:g} ms" if value < 1 else f"{value:g} s"
     if name in _BYTES:
         return f"{value // 1048576} MiB" if value % 1048576 == 0 else f"{value // 1024} KiB"
-    return f"{value:,}"
+    return f"{value:,} bytes" if name == "datagram_size" else f"{value:,}"
 
 
 Row = Iterable[str | tuple[str, ...]]
