@@ -14,7 +14,7 @@ release = version = metadata["metadata"]["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "package_reference", "tables"]
 exclude_patterns = ["_build"]
-smartquotes = False
+smartquotes_action = "D"  # dashes; quotes in texts are code
 
 html_theme = "furo"
 html_title = f"{project} {version}"

@@ -8,6 +8,7 @@ constants. References to a name lead to the package that declares it, whichever 
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import inspect
 import re
@@ -259,16 +260,22 @@ def _shorten_signature(  # noqa: PLR0917
         and signature not in (None, "()")
     ):
         return "", ""
-    return (_ENUMERATION_VALUE.sub(r"\1", signature), returns) if signature else None
+    if not signature:
+        return None
+    return _OBJECT_DEFAULT.sub(r"\1(...)", _ENUMERATION_VALUE.sub(r"\1", signature)), returns
 
 
 _ENUMERATION_VALUE = re.compile(r"<(\w+\.\w+): [^>]*>")
+_OBJECT_DEFAULT = re.compile(r"(?<== )(\w+)\(\w+=[^()]*\)")
 
 
 def _read_signatures(app: Sphinx, doctree: nodes.document) -> None:
-    """Call an interface one, and a type variable by its letter."""
+    """Call an interface one, and a type variable by its letter; look for no built-in type among ours."""
     for signature in doctree.findall(addnodes.desc_signature):
         thing = _public_object(f"{signature.get('module')}.{signature.get('fullname')}")
+        for reference in list(signature.findall(addnodes.pending_xref)):
+            if hasattr(builtins, reference["reftarget"]):
+                reference.replace_self(reference.children)
         for text in list(signature.findall(nodes.Text)):
             shown = _TYPE_VARIABLE.sub(r"\1", text)
             if text == "class" and isinstance(thing, InterfaceClass):
