@@ -275,7 +275,7 @@ def _read_signatures(app: Sphinx, doctree: nodes.document) -> None:
         thing = _public_object(f"{signature.get('module')}.{signature.get('fullname')}")
         for reference in list(signature.findall(addnodes.pending_xref)):
             if hasattr(builtins, reference["reftarget"]):
-                reference.replace_self(reference.children)
+                reference.replace_self(nodes.Text(reference["reftarget"]))
         for text in list(signature.findall(nodes.Text)):
             shown = _TYPE_VARIABLE.sub(r"\1", text)
             if text == "class" and isinstance(thing, InterfaceClass):
