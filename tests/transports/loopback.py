@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -177,3 +179,12 @@ async def until(condition: Callable[[], object]) -> None:
             return
         await deferLater(reactor, _POLL)
     pytest.fail("it did not happen", pytrace=True)
+
+
+async def delivered(peer: socket.socket) -> None:
+    """Wait until the other end's system has everything that the peer has sent."""
+    await until(lambda: _unacknowledged(peer) == 0)
+
+
+def _unacknowledged(peer: socket.socket) -> int:
+    return struct.unpack("i", fcntl.ioctl(peer, termios.TIOCOUTQ, bytes(4)))[0]

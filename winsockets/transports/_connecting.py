@@ -56,6 +56,7 @@ class ClientTransport(StreamTransport, tcp.Client):
 
     def __init__(self, address: Address, how: Connecting, attempt: Any) -> None:
         self._how = how
+        self.bufferSize = how.limits.read_size
         tcp.Client.__init__(self, address.host, address.port, None, attempt, how.reactor)
 
     def createInternetSocket(self) -> socket.socket:
@@ -182,22 +183,25 @@ class _Attempt:
         # Whom to tell; forgotten with the outcome, because the transport keeps its connector.
         self._connected: Callable[[StreamProtocol], None] | None = connected
         self._failed: Callable[[SocketException], None] | None = failed
-        self._transport = ClientTransport(address, how, self)
+        self._transport: ClientTransport | None = ClientTransport(address, how, self)
 
     def abandon(self) -> None:
-        """Give the attempt up and close its socket."""
+        """Give the attempt up and close its socket; nobody is told."""
         self._connected = self._failed = None
-        self._transport.stopConnecting()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.stopConnecting()
 
     def buildProtocol(self, address: IAddress) -> StreamProtocol:
         """Called by the transport when it is connected."""
         connected, self._connected, self._failed = self._connected, None, None
-        self._transport.bufferSize = self._how.limits.read_size
+        self._transport = None
         return StreamProtocol(self._how.reactor, self._how.limits, connected)
 
     def connectionFailed(self, reason: Failure) -> None:
         """Called by the transport when it is not."""
         failed, self._connected, self._failed = self._failed, None, None
+        self._transport = None
         if failed is not None:
             failed(translate(reason, self._action(reason)))
 

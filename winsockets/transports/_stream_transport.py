@@ -37,6 +37,9 @@ class StreamTransport(tcp.Connection):
 
     source: IWriteSource | None = None
     vector_limit = _VECTOR_LIMIT
+    # Closing ends the stream in good order, or resets it when received bytes are left in the system; after a
+    # shutdown the peer would see the end of the stream in either case.
+    _shouldShutdown = False
     _local_name: tuple[Any, ...] = ("", 0)
     _paused = False
     _hang_up: SocketException | None = None
