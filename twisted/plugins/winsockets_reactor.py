@@ -1,0 +1,7 @@
+"""``twistd --reactor=winsockets``: names the module that installs it, and imports nothing of it."""
+
+from twisted.application.reactors import Reactor
+
+winsockets_reactor = Reactor(
+    "winsockets", "winsockets.reactor", "epoll (Linux) with a shorter way to each descriptor."
+)
