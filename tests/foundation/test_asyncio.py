@@ -116,8 +116,24 @@ async def test_what_an_operation_waits_for_by_its_callbacks_is_waited_for() -> N
     operation.callback(7)
     await turns()
     assert not waiting.done()
-    inner.callback(None)
-    assert await waiting == 7
+    inner.callback("what it found")
+    assert await waiting == "what it found"
+    assert operation.get_results() == 7
+
+
+@in_asyncio_task
+async def test_what_callbacks_make_of_an_operation_is_awaited_every_time() -> None:
+    """As in Twisted's own coroutines; a failure that was handled is not raised."""
+    operation: AsyncOperation[int] = AsyncOperation()
+    waiting = [await started(operation.addCallback(lambda value: [value])), await started(operation)]
+    operation.callback(7)
+    assert [await task for task in waiting] == [[7], [7]]
+    assert await operation == [7]
+    failing: AsyncOperation[int] = AsyncOperation()
+    waiting = [await started(failing.addErrback(lambda failure: "handled"))]
+    failing.errback(reset())
+    assert await waiting[0] == "handled"
+    assert await failing == "handled"
 
 
 @in_asyncio_task

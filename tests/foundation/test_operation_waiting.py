@@ -126,29 +126,102 @@ def test_callbacks_and_errbacks_work_as_on_any_deferred() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["pending", "ended"])
-def test_what_callbacks_make_of_a_result_leaves_the_operations_own_alone(late: bool) -> None:
-    """``get_results()`` and ``await`` give what the operation ended with."""
+def test_awaiting_gives_what_the_callbacks_made_of_the_result(late: bool) -> None:
+    """As with any Deferred, and every time; ``get_results()`` gives what the operation ended with."""
     operation: AsyncOperation[int] = AsyncOperation()
-    operation.addCallback(lambda value: [value])
-    waiting = None if late else ensureDeferred(waiting_for(operation))
+
+    async def thrice() -> list[object]:
+        return [await operation.addCallback(lambda value: [value]), await operation, await operation]
+
+    waiting = None if late else ensureDeferred(thrice())
     operation.callback(7)
-    assert outcome(waiting or ensureDeferred(waiting_for(operation))) == 7
+    assert outcome(waiting or ensureDeferred(thrice())) == [[7], [7], [7]]
     assert operation.get_results() == 7
     assert operation.status is COMPLETED
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["pending", "ended"])
-def test_what_an_errback_handles_is_still_the_operations_failure(late: bool, logged) -> None:
-    """The one who added the errback is content; whoever awaits is told."""
+def test_awaiting_gives_what_an_errback_made_of_the_failure(late: bool, logged) -> None:
+    """A failure that was handled is not raised again, but is still the operation's."""
     operation: AsyncOperation[int] = AsyncOperation()
-    operation.addErrback(lambda failure: "handled")
-    waiting = None if late else ensureDeferred(waiting_for(operation))
+
+    async def twice() -> list[object]:
+        handled = operation.addErrback(lambda failure: failure.trap(ConnectionResetError) and "handled")
+        return [await handled, await operation]
+
+    waiting = None if late else ensureDeferred(twice())
     operation.errback(reset())
-    assert isinstance(outcome(waiting or ensureDeferred(waiting_for(operation))), ResetByPeerError)
+    assert outcome(waiting or ensureDeferred(twice())) == ["handled", "handled"]
+    assert operation.status is ERROR
     with pytest.raises(ResetByPeerError):
         operation.get_results()
-    del operation
+    operation = None
     assert logged() == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["pending", "ended"])
+@pytest.mark.parametrize("nothing", [None, 0, ""])
+def test_a_callback_may_make_nothing_of_it(nothing: object, late: bool) -> None:
+    """None is a result like any other."""
+    operation: AsyncOperation[int] = AsyncOperation()
+    operation.addCallback(lambda value: nothing)
+    waiting = [] if late else [ensureDeferred(waiting_for(operation)) for _ in range(2)]
+    operation.callback(7)
+    waiting.append(ensureDeferred(waiting_for(operation)))
+    assert [deferred.result for deferred in waiting] == [nothing] * len(waiting)
+
+
+def test_a_coroutine_that_waits_leaves_the_result_to_callbacks_after_it() -> None:
+    """It sees what those before it made of it."""
+    operation: AsyncOperation[int] = AsyncOperation()
+    operation.addCallback(lambda value: value + 1)
+    first = ensureDeferred(waiting_for(operation))
+    operation.addCallback(lambda value: value * 10)
+    second = ensureDeferred(waiting_for(operation))
+    operation.callback(1)
+    operation.addCallback(str)
+    assert (outcome(first), outcome(second)) == (2, 20)
+    assert outcome(ensureDeferred(waiting_for(operation))) == "20"
+
+
+def test_a_coroutine_that_was_waiting_can_add_callbacks_and_wait_for_them() -> None:
+    """Though it is itself woken by a callback."""
+    operation: AsyncOperation[int] = AsyncOperation()
+
+    async def work() -> list[object]:
+        first = await operation
+        return [first, await operation.addCallback(lambda value: value + 1), await operation]
+
+    together = [ensureDeferred(work()), ensureDeferred(waiting_for(operation))]
+    operation.callback(1)
+    assert [deferred.result for deferred in together] == [[1, 2, 2], 1]
+
+
+def test_a_coroutine_that_waits_leaves_the_failure_to_errbacks_after_it(logged) -> None:
+    """It was told, and so they need not be there."""
+    for handle in (True, False):
+        operation: AsyncOperation[int] = AsyncOperation()
+        waiting = ensureDeferred(waiting_for(operation))
+        if handle:
+            operation.addErrback(lambda failure: "handled")
+        operation.errback(reset())
+        assert isinstance(outcome(waiting), ResetByPeerError)
+        if handle:
+            assert outcome(operation) == "handled"
+        del operation, waiting
+    assert logged() == []
+
+
+def test_the_error_of_a_callback_behind_a_coroutine_that_waits_is_still_reported(logged) -> None:
+    """The coroutine was not told of that one."""
+    operation: AsyncOperation[int] = AsyncOperation()
+    waiting = ensureDeferred(waiting_for(operation))
+    operation.addErrback(lambda failure: 1 // 0)
+    operation.errback(reset())
+    assert isinstance(outcome(waiting), ResetByPeerError)
+    del operation, waiting
+    ((_, problem),) = logged()
+    assert isinstance(problem, ZeroDivisionError)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["pending", "ended"])
@@ -189,6 +262,7 @@ def test_inline_callbacks_yield_operations() -> None:
     waiting = steps(pending, AsyncOperation.from_error(reset()))
     pending.callback(7)
     assert outcome(waiting) == 7
+    assert outcome(steps(pending, AsyncOperation.from_error(reset()))) == 7
 
 
 def test_yield_from_works_too() -> None:

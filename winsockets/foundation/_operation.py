@@ -7,9 +7,12 @@ import threading
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import CancelledError, DebugInfo, Deferred
+
+# The callback by which Twisted's coroutines wait; it has no public name.
+from twisted.internet.defer import _gotResultInlineCallbacks as _go_on
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python import threadable
@@ -52,13 +55,13 @@ class _Unobserved(DebugInfo):
     its own reporter.
     """
 
-    seen: BaseException | None = None
+    seen: tuple[BaseException, ...] = ()
 
     def __del__(self) -> None:
         if self.failResult is None:
             return
         problem = self.failResult.value
-        if problem is self.seen or isinstance(problem, CancelledError) or "_reported" in vars(problem):
+        if problem in self.seen or isinstance(problem, CancelledError) or "_reported" in vars(problem):
             return
         vars(problem)["_reported"] = True
         _log.failure("An operation that nobody awaited failed", failure=self.failResult)
@@ -99,9 +102,10 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     """One asynchronous call: hot, awaitable, cancellable.
 
     It is a Deferred: ``await``, ``inlineCallbacks``, ``addCallback``, ``addTimeout``, ``DeferredList`` work,
-    and so does ``await`` in an asyncio task when the reactor is an asyncio one. Awaiting it more than once
-    gives the same result every time. A failure that nobody looks at is logged once for the error that
-    caused it, however many operations it ended; a cancellation is never logged.
+    and so does ``await`` in an asyncio task when the reactor is an asyncio one. ``await`` gives what the
+    callbacks made of the outcome, and does not use it up: awaiting it once more gives the same again.
+    ``get_results()`` and ``status`` are of the outcome itself. A failure that nobody looks at is logged
+    once for the error that caused it, however many operations it ended; a cancellation is never logged.
 
     Args:
         canceller: called with the operation by ``cancel()``; takes back what was queued and may end the
@@ -162,7 +166,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         completed = self._completed
         super().errback(failure)
         if completed is not None:
-            self._look()
+            self._look(failure)
             call_handler("AsyncOperation.completed", completed, self, self._status)
 
     @classmethod
@@ -225,7 +229,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         self._check_open()
         if self._status is _STARTED or self._status is _COMPLETED:
             return S_OK
-        self._look()
+        self._look(self._outcome)
         problem = self._outcome.value
         return problem.hresult if isinstance(problem, SocketException) else E_FAIL
 
@@ -265,7 +269,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
                 hresult=E_ILLEGAL_STATE_CHANGE,
             )
         if self._status is not _COMPLETED:
-            self._look()
+            self._look(self._outcome)
         self._closed = True
         self._outcome = None
         # Out of the fast way through __await__.
@@ -286,10 +290,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             return cast(_T, self._outcome)
         if status is _STARTED:
             raise IllegalMethodCallError("get_results() before the operation has ended: await it")
-        self._look()
-        # Several awaits share one exception object: each starts where the failure came from.
-        failure = cast(Failure, self._outcome)
-        raise cast(BaseException, failure.value).with_traceback(failure.tb)
+        raise self._told(self._outcome)
 
     @property
     def completed(self) -> Callable[[AsyncOperation[_T], AsyncStatus], object] | None:
@@ -318,7 +319,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         self._completed = handler
         if self._status is not _STARTED:
             if self._status is not _COMPLETED:
-                self._look()
+                self._look(self._outcome)
             call_handler("AsyncOperation.completed", handler, self, self._status)
 
     def get(self) -> _T:
@@ -370,30 +371,60 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         self.addBoth(pass_on)
 
     def __await__(self) -> Generator[Any, Any, _T]:
-        """Wait for the end and return the result or raise the error, every time it is awaited.
-
-        Callbacks on the operation do not change the result that is returned; the error of one is raised.
-        """
-        while not self.called or self.paused:
+        """Wait for the end; return the result, or raise the error, that the callbacks so far made of it."""
+        # There are callbacks left after the end only for those whom one of the callbacks has woken.
+        while not self.called or self.paused or self._callbacks:
             loop = _get_running_loop()
-            if loop is not None and current_task(loop) is not None:
-                yield FutureBridge(self, loop)
-            else:
-                yield self
-        if self._status is _COMPLETED and self._debugInfo is None:
-            return cast(_T, self._outcome)
-        self._check_open()
-        failure = self.result
-        if isinstance(failure, Failure) and failure is not self._outcome:
-            # What a callback made of it, a timeout for one, goes before what it was.
-            cast(DebugInfo, self._debugInfo).failResult = None
-            failure.raiseException()
-        return self.get_results()
+            if loop is None or current_task(loop) is None:
+                result: _T = yield self
+                return result
+            yield FutureBridge(self, loop)
+        ended: Any = self.result
+        if self._status is not _COMPLETED or self._debugInfo is not None:
+            self._check_open()
+            if isinstance(ended, Failure):
+                raise self._told(ended)
+        result = ended
+        return result
 
     __iter__ = __await__
 
-    def _look(self) -> None:
-        cast(_Unobserved, self._debugInfo).seen = self._outcome.value
+    if not TYPE_CHECKING:  # the overloads are Deferred's
+
+        def addBoth(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
+            """See Deferred.addBoth; a coroutine that waits leaves the result to those after it."""
+            if callback is _go_on:
+                callback = self._go_on
+            call = (callback, args, kwargs)
+            self._callbacks.append((call, call))
+            if self.called:
+                self._runCallbacks()
+            return self
+
+    def _go_on(self, result: Any, waiting: list[Any], coroutine: Any, status: Any, context: Any) -> Any:
+        """Let a waiting coroutine go on and keep the result, which ``_go_on`` of Twisted's does not."""
+        if isinstance(result, Failure):
+            self._look(result)
+        _go_on(result, waiting, coroutine, status, context)
+        return result
+
+    def _look(self, failure: Failure) -> None:
+        """Note that somebody was told of a failure."""
+        reporter = self._debugInfo
+        if not isinstance(reporter, _Unobserved):
+            if reporter is not None:
+                reporter.failResult = None
+            reporter = self._debugInfo = _Unobserved()
+        # The outcome, and what callbacks made of it: a handful at most.
+        problem = cast(BaseException, failure.value)
+        if problem not in reporter.seen:
+            reporter.seen += (problem,)
+
+    def _told(self, failure: Failure) -> BaseException:
+        """Give the exception of a failure, to be raised to somebody."""
+        self._look(failure)
+        # Several awaits share one exception object: each starts where the failure came from.
+        return cast(BaseException, failure.value).with_traceback(failure.tb)
 
     def _check_open(self) -> None:
         if self._closed:
