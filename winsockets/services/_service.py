@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 
 from winsockets.services._tcp_echo import EchoStreamService
 from winsockets.services._udp_echo import EchoDatagramService
+from winsockets.sockets._link import global_reactor
 
 __all__ = ["EchoService"]
 
@@ -22,12 +25,18 @@ class EchoService(MultiService):
     Args:
         stream: the TCP server, if there is to be one.
         datagram: the UDP server, likewise.
+        reactor: an IReactorCore; the installed one when left out.
     """
 
     def __init__(
-        self, stream: EchoStreamService | None = None, datagram: EchoDatagramService | None = None
+        self,
+        stream: EchoStreamService | None = None,
+        datagram: EchoDatagramService | None = None,
+        *,
+        reactor: Any = None,
     ) -> None:
         super().__init__()
+        self._reactor: IReactorCore = global_reactor(reactor)
         self._stream = stream
         self._datagram = datagram
         for child in self._children():
@@ -64,10 +73,17 @@ class EchoService(MultiService):
         super().privilegedStartService()
 
     def startService(self) -> None:
-        """Bind, if that has not happened, and say where."""
+        """Bind, if that has not happened, and say where once the reactor runs.
+
+        From then on signals stop the service in good order; before, they would end the process.
+        """
         self.bind()
         super().startService()
-        _log.info("Echoing on {urls}", urls=" ".join(self.urls))
+        self._reactor.callWhenRunning(self._announce)
+
+    def _announce(self) -> None:
+        if self.running:
+            _log.info("Echoing on {urls}", urls=" ".join(self.urls))
 
     def stopService(self) -> Deferred[None]:
         """Stop all servers, drained, and say what they did."""

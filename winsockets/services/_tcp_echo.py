@@ -163,10 +163,10 @@ class EchoStreamService(Service):
         self._open.add(connection)
         self._statistics.open += 1
         self._statistics.accepted += 1
-        if len(self._open) == self._max_connections:
-            for each in self._bound:
-                each.socket.pause()
         try:
+            if len(self._open) == self._max_connections:
+                for each in self._bound:
+                    each.socket.pause()
             await connection.run()
         finally:
             self._ended(connection)
@@ -221,6 +221,9 @@ class EchoStreamService(Service):
     async def _stop(self) -> None:
         bound = self._bound
         self.unbind()
+        limit = self._clock.callLater(self._drain_timeout, self._cut_off)
+        for each in bound:
+            await each.socket.wait_closed_async()
         if self._open:
             _log.info(
                 "Stopping: {count} connections have {seconds:g} s to finish",
@@ -228,13 +231,10 @@ class EchoStreamService(Service):
                 seconds=self._drain_timeout,
             )
             self._drained = Deferred()
-            limit = self._clock.callLater(self._drain_timeout, self._cut_off)
             await self._drained
             self._drained = None
-            if limit.active():
-                limit.cancel()
-        for each in bound:
-            await each.socket.wait_closed_async()
+        if limit.active():
+            limit.cancel()
 
     def _cut_off(self) -> None:
         for connection in list(self._open):

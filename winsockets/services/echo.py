@@ -52,7 +52,7 @@ def makeService(options: Options, *, reactor: Any = None) -> EchoService:
         datagram = EchoDatagramService(
             options["udp"], addresses=options["interface"], policy=policy, reactor=reactor
         )
-    service = EchoService(stream, datagram)
+    service = EchoService(stream, datagram, reactor=reactor)
     try:
         service.bind()
     except SocketException as problem:
