@@ -1,0 +1,66 @@
+"""Three ways of sending many packets, each to a server that counts what arrives.
+
+python batched_sends.py
+"""
+
+from twisted.internet.defer import gatherResults
+from twisted.internet.task import react
+
+from winsockets import StreamSocket, StreamSocketListener
+
+
+def prepare_packets():
+    return [bytes([number]) * 100 for number in range(100)]
+
+
+async def one_packet_at_a_time(output_stream):
+    # Send a set of packets one packet at a time.
+    # This is not recommended if you have many packets to send.
+    packets_to_send = prepare_packets()
+
+    for packet in packets_to_send:
+        await output_stream.write_async(packet)
+
+
+async def all_tasks_together(output_stream):
+    # This way enables the library to send several packets at once.
+    packets_to_send = prepare_packets()
+
+    # Track all pending writes as tasks, but do not wait on one before performing the next.
+    # Do not modify any buffer's contents until the pending writes are complete.
+    pending_tasks = [output_stream.write_async(packet) for packet in packets_to_send]
+
+    # Now, wait for all of the pending writes to complete.
+    await gatherResults(pending_tasks)
+
+
+async def one_flush(output_stream):
+    # This way enables the library to send several packets at once, too.
+    packets_to_send = prepare_packets()
+
+    for packet in packets_to_send:
+        output_stream.write_async(packet)
+        # Do not modify any buffer's contents until the pending writes are complete.
+
+    # Wait for all pending writes to complete.
+    await output_stream.flush_async()
+
+
+async def main(reactor):
+    async with StreamSocketListener() as listener:
+        connections = listener.connections()
+        await listener.bind_endpoint_async("localhost", "0")
+
+        for send_packets in (one_packet_at_a_time, all_tasks_together, one_flush):
+            async with StreamSocket() as socket:
+                await socket.connect_async("localhost", listener.information.local_port)
+                await send_packets(socket.output_stream)
+                socket.output_stream.close()
+
+                async with await anext(connections) as peer:
+                    arrived = b"".join([chunk async for chunk in peer.input_stream])
+            assert arrived == b"".join(prepare_packets())
+            print(f"{send_packets.__name__}: {len(arrived)} bytes arrived")
+
+
+react(main)

@@ -1,0 +1,55 @@
+"""A UDP echo client: sends a message and shows the message that comes back.
+
+python udp_echo_client.py [SERVER_PORT PORT]
+"""
+
+import sys
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from winsockets import DatagramSocket, HostName, StreamReader, StreamWriter
+
+# Separate ports for the server and the client, because both will be running on the same machine.
+server_port, client_port = sys.argv[1:] or ("1337", "1338")
+received = Deferred()
+
+
+async def socket_message_received(sender, args):
+    # Read the message that was received from the UDP echo server.
+    stream_in = args.get_data_stream().as_stream_for_read()
+    reader = StreamReader(stream_in)
+    message = await reader.read_line_async()
+    received.callback(message)
+
+
+async def test_udp_socket_server(reactor):
+    try:
+        async with DatagramSocket() as socket:
+            socket.message_received += socket_message_received
+
+            # Because we will be running the client and server on the same machine, we will use localhost as
+            # the hostname.
+            server_host = HostName("localhost")
+
+            # Bind the socket to the client port so that we can start listening for UDP messages from the UDP
+            # echo server.
+            await socket.bind_service_name_async(client_port)
+
+            # Write a message to the UDP echo server.
+            stream_out = (
+                await socket.get_output_stream_async(server_host, server_port)
+            ).as_stream_for_write()
+            writer = StreamWriter(stream_out)
+            message = "Hello, world!"
+            await writer.write_line_async(message)
+            await writer.flush_async()
+
+            # UDP promises nothing: the message or its echo may be lost.
+            print(await received.addTimeout(5, reactor))
+    except Exception as e:
+        # Handle exception.
+        sys.exit(f"no echo: {e!r}")
+
+
+react(test_udp_socket_server)

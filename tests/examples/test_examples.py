@@ -1,0 +1,265 @@
+"""The programs of docs/examples against each other, and against nc and socat."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+import winsockets
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(winsockets.__file__).parents[1])}
+PATIENCE = 60
+"""Seconds after which a process that hangs is ended; none takes nearly that long."""
+
+Program = Callable[[str], str]
+
+
+@contextmanager
+def running(*line: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A process with pipes for everything, ended in any case."""
+    process = subprocess.Popen(
+        line,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    limit = threading.Timer(PATIENCE, process.kill)
+    limit.start()
+    try:
+        yield process
+    finally:
+        limit.cancel()
+        process.kill()
+        process.communicate()
+
+
+def example(name: str, *arguments: str) -> tuple[str | Path, ...]:
+    """The command line of an example."""
+    return (sys.executable, EXAMPLES / name, *arguments)
+
+
+def run(*line: str | Path, given: str = "") -> str:
+    """Run a program to its end, which has to be a good one, and give what it printed."""
+    done = subprocess.run(
+        line, input=given, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+@contextmanager
+def server(name: str, *arguments: str) -> Iterator[str]:
+    """An example that serves; gives the port that it names when it is ready."""
+    with running(*example(name, *arguments)) as process:
+        words = until(process.stdout, "listening on port ", process).split()
+        yield words[-1]
+
+
+def until(lines: IO[str] | None, mark: str, process: subprocess.Popen[str]) -> str:
+    """Read up to the line with a mark in it."""
+    assert lines is not None
+    for line in lines:
+        if mark in line:
+            return line
+    process.wait(PATIENCE)
+    rest = process.stderr.read() if process.stderr is not None else ""
+    pytest.fail(f"{process.args} ended without {mark!r}: {rest}")
+
+
+@contextmanager
+def socat(require_program: Program, *addresses: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A socat that waits for somebody; gives it and its port."""
+    with running(require_program("socat"), "-d", "-d", *addresses) as process:
+        ready = until(process.stderr, "listening on" if "LISTEN" in addresses[0] else "receiving on", process)
+        yield process, ready.strip().rpartition(":")[2]
+
+
+@pytest.fixture
+def udp_ports() -> tuple[str, str]:
+    """Two ports that are free for UDP, in both families."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(2)]
+        for each in sockets:
+            each.bind(("", 0))
+        first, second = (str(each.getsockname()[1]) for each in sockets)
+    return first, second
+
+
+def localhost() -> tuple[str, str]:
+    """The address that localhost means first, as socat writes it, and its family as socat names it."""
+    family, *_, address = socket.getaddrinfo("localhost", None, type=socket.SOCK_DGRAM)[0]
+    return (f"[{address[0]}]", "6") if family == socket.AF_INET6 else (str(address[0]), "4")
+
+
+# TCP
+
+
+def test_the_tcp_client_gets_its_line_back_from_the_server() -> None:
+    """As often as it asks."""
+    with server("tcp_echo_server.py", "0") as port:
+        for _ in range(2):
+            assert run(*example("tcp_echo_client.py", port)) == "test\n"
+
+
+def test_the_tcp_server_answers_nc(require_program: Program) -> None:
+    """One line, then the end of the connection."""
+    with server("tcp_echo_server.py", "0") as port:
+        assert run(require_program("nc"), "127.0.0.1", port, given="grüße\nand more\n") == "grüße\n"
+
+
+def test_the_tcp_server_answers_socat(require_program: Program) -> None:
+    """Lines may end as Windows ends them."""
+    with server("tcp_echo_server.py", "0") as port:
+        assert run(require_program("socat"), "-", f"TCP:127.0.0.1:{port}", given="hello\r\n") == "hello\n"
+
+
+def test_the_tcp_client_talks_to_nc(require_program: Program) -> None:
+    """What nc says in time is the reply."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    with running(require_program("nc"), "-v", "-l", "127.0.0.1", port) as nc:
+        until(nc.stderr, "istening on", nc)
+        assert nc.stdin is not None
+        nc.stdin.write("hello from nc\n")
+        nc.stdin.flush()
+        assert run(*example("tcp_echo_client.py", port)) == "hello from nc\n"
+        assert nc.communicate(timeout=PATIENCE)[0] == "test\n"
+
+
+def test_the_tcp_client_talks_to_socat(require_program: Program) -> None:
+    """Its PIPE is an echo."""
+    with socat(require_program, "TCP-LISTEN:0,bind=127.0.0.1,fork", "PIPE") as (_, port):
+        assert run(*example("tcp_echo_client.py", port)) == "test\n"
+
+
+def test_a_client_without_a_server_says_so() -> None:
+    """In a line, with status 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            example("tcp_echo_client.py", port),
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"no echo: connect to localhost port {port} (")
+    assert done.stderr.count("\n") == 1
+
+
+# UDP
+
+
+def test_the_udp_client_gets_its_message_back_from_the_server(udp_ports: tuple[str, str]) -> None:
+    """From the server's port to the client's."""
+    with server("udp_echo_server.py", *udp_ports) as port:
+        assert port == udp_ports[0]
+        assert run(*example("udp_echo_client.py", *udp_ports)) == "Hello, world!\n"
+
+
+def test_the_udp_server_answers_nc_at_the_other_port(
+    require_program: Program, udp_ports: tuple[str, str]
+) -> None:
+    """Whichever port the message came from."""
+    receiving = f"UDP4-RECVFROM:{udp_ports[1]},bind=127.0.0.1"
+    with (
+        server("udp_echo_server.py", *udp_ports) as port,
+        socat(require_program, "-u", receiving, "STDOUT") as (receiver, _),
+        running(require_program("nc"), "-u", "127.0.0.1", port) as nc,
+    ):
+        assert nc.stdin is not None
+        nc.stdin.write("hello\n")
+        nc.stdin.flush()
+        assert receiver.stdout is not None
+        assert receiver.stdout.readline() == "hello\n"
+
+
+def test_the_udp_client_talks_to_nc(require_program: Program, udp_ports: tuple[str, str]) -> None:
+    """What nc says to it is the reply."""
+    address = localhost()[0].strip("[]")
+    with running(require_program("nc"), "-v", "-u", "-l", address, udp_ports[0]) as nc:
+        until(nc.stderr, "ound on", nc)
+        assert nc.stdin is not None
+        nc.stdin.write("hello from nc\n")
+        nc.stdin.flush()
+        assert run(*example("udp_echo_client.py", *udp_ports)) == "hello from nc\n"
+        assert nc.stdout is not None
+        assert nc.stdout.readline() == "Hello, world!\n"
+
+
+def test_the_udp_client_talks_to_socat(require_program: Program, udp_ports: tuple[str, str]) -> None:
+    """Its PIPE is an echo."""
+    address, family = localhost()
+    listening = f"UDP{family}-RECVFROM:{udp_ports[0]},bind={address},fork"
+    with socat(require_program, listening, "PIPE"):
+        assert run(*example("udp_echo_client.py", *udp_ports)) == "Hello, world!\n"
+
+
+# All
+
+
+def test_each_way_of_sending_many_packets_delivers_them() -> None:
+    """All of them, in their order."""
+    assert run(*example("batched_sends.py")).splitlines() == [
+        "one_packet_at_a_time: 10000 bytes arrived",
+        "all_tasks_together: 10000 bytes arrived",
+        "one_flush: 10000 bytes arrived",
+    ]
+
+
+@pytest.mark.parametrize(("name", "more"), [("tcp_echo_server.py", []), ("udp_echo_server.py", ["1"])])
+def test_a_server_says_when_its_port_is_taken(name: str, more: list[str]) -> None:
+    """In a line, with status 1."""
+    with server(name, "0", *more) as port:
+        done = subprocess.run(
+            example(name, port, *more),
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("cannot listen: ")
+    assert "already in use" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_a_server_ends_without_a_word_at_ctrl_c(kind: str, udp_ports: tuple[str, str]) -> None:
+    """No traceback, no warning."""
+    ports = udp_ports if kind == "udp" else ("0",)
+    with running(*example(f"{kind}_echo_server.py", *ports)) as process:
+        port = until(process.stdout, "listening on port ", process).split()[-1]
+        # Once it has served somebody, its reactor runs for sure.
+        run(*example(f"{kind}_echo_client.py", port, *ports[1:]))
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_the_documentation_shows_every_example() -> None:
+    """A program that is added gets its section."""
+    page = (EXAMPLES.parent / "examples.md").read_text(encoding="utf-8")
+    programs = {path.name for path in EXAMPLES.glob("*.py")}
+    assert programs
+    assert {name for name in programs if f"```{{literalinclude}} examples/{name}\n" in page} == programs
