@@ -339,6 +339,31 @@ async def test_ctrl_c_ends_an_attempt_to_connect() -> None:
     assert done.stderr == b"\n0 sent, 0 received, 0 lost\n"
 
 
+IGNORING = """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from winsockets.cli import main
+main(prog_name="winsockets")
+"""
+
+
+@posix
+@pytest_twisted.ensureDeferred
+async def test_ctrl_c_that_is_ignored_stays_ignored() -> None:
+    """A shell starts what it runs in the background like that, because Ctrl-C is meant for another."""
+    process = None
+
+    def interrupt_first(n: int, data: bytes) -> list[bytes]:
+        if n == 1 and process is not None:
+            process.send_signal(signal.SIGINT)
+        return [data]
+
+    async with scripted_server(interrupt_first) as url:
+        process = start(sys.executable, "-c", IGNORING, "echo", url, "one", "two")
+        done = await finish(process)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"one\ntwo\n", b"")
+
+
 def catches(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
     """Whether a process handles a signal itself; it does not when it has ended."""
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")

@@ -32,8 +32,10 @@ def run(main: Main) -> int:
         Exception: what the coroutine raises.
     """
     running = _Running(main)
-    # At once, because a signal may come while the reactor is imported.
-    signal.signal(signal.SIGINT, running.interrupt)
+    # At once, because a signal may come while the reactor is imported. A shell lets what it runs in the
+    # background ignore it, and then it stays ignored.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, running.interrupt)
     from twisted.internet import reactor
 
     return running.on(reactor)
