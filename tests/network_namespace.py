@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-__all__ = ["network_namespace", "network_without_neighbours", "run"]
+__all__ = ["add_link_local_address", "network_namespace", "network_without_neighbours", "run"]
 
 _CLONE_NEWNET = 0x40000000
 
@@ -46,6 +48,15 @@ def network_namespace() -> Iterator[None]:
             assert libc.setns(outside, _CLONE_NEWNET) == 0
     finally:
         os.close(outside)
+
+
+def add_link_local_address(address: str, device: str) -> None:
+    """Give an interface an address, and wait until the system takes in what is sent there."""
+    run("ip", "addr", "add", f"{address}/64", "dev", device, "nodad")
+    host_route = [socket.inet_pton(socket.AF_INET6, address).hex(), "80"]
+    routes = Path("/proc/net/ipv6_route")
+    while not any(route.split()[:2] == host_route for route in routes.read_text("ascii").splitlines()):
+        time.sleep(0.001)
 
 
 @contextmanager

@@ -13,7 +13,11 @@ from twisted.internet.interfaces import IHalfCloseableDescriptor, IReadWriteDesc
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from tests.network_namespace import network_namespace, network_without_neighbours, run
+from tests.network_namespace import (
+    add_link_local_address,
+    network_namespace,
+    network_without_neighbours,
+)
 from tests.transports.datagrams import (
     FAMILIES,
     IP_RECVERR,
@@ -130,7 +134,7 @@ async def test_a_link_local_sender_keeps_its_scope():
     """Without the interface its address leads nowhere."""
     receiver = Recorder()
     with network_namespace():
-        run("ip", "addr", "add", "fe80::1/64", "dev", "lo", "nodad")
+        add_link_local_address("fe80::1", "lo")
         index = socket.if_nametoindex("lo")
         with bound(socket.AF_INET6, f"fe80::1%{index}") as sender:
             skt = bound(socket.AF_INET6, "::")

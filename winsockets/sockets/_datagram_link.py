@@ -93,11 +93,24 @@ class DatagramLink:
     def check_sendable(self, action: str, destination: Address | None) -> None:
         """Refuse to send now, or there (None is the peer)."""
         self.check_settled(action)
-        if destination is None and self.peer is None:
+        if destination is not None:
+            self._check_peer(action, [destination])
+        elif self.peer is None:
             raise IllegalMethodCallError(
                 f"{action}: the socket is not connected; await connect_async first, or use "
                 "get_output_stream_async"
             )
+
+    def _check_peer(self, action: str, addresses: Sequence[Address]) -> None:
+        """On a connected socket, refuse addresses none of which is the peer's."""
+        for transport in self.transports.values():
+            if transport.peer is not None and not any(
+                transport.is_peer(address.sockaddr) for address in addresses
+            ):
+                raise IllegalMethodCallError(
+                    f"{action} to {addresses[0]}: the socket is connected to "
+                    f"{describe_address(*transport.peer[:2])} and sends only there"
+                )
 
     # Binding and connecting
 
@@ -222,15 +235,9 @@ class DatagramLink:
             IllegalMethodCallError: the socket is connected to somebody else.
             SocketException: ADDRESS_FAMILY_NOT_SUPPORTED.
         """
-        peer = self.peer
-        if peer is not None:
-            transport = self.towards(None)
-            if any(transport.is_peer(address.sockaddr) for address in addresses):
-                return None
-            raise IllegalMethodCallError(
-                f"get_output_stream_async to {addresses[0]}: the socket is connected to "
-                f"{describe_address(*peer[:2])} and sends only there"
-            )
+        self._check_peer("get_output_stream_async", addresses)
+        if self.peer is not None:
+            return None
         families = families or self.transports
         if not families:
             return addresses[0]

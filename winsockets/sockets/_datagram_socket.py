@@ -154,7 +154,7 @@ class DatagramSocket:
             machine.
 
         Raises:
-            As ``bind_service_name_async``.
+            SocketException: as ``bind_service_name_async``.
 
         Source: WinRT DatagramSocket.BindEndpointAsync.
         """

@@ -27,8 +27,8 @@ class DatagramOutputStream(OutputStream):
     MESSAGE_TOO_LONG. The first write binds the socket if nothing else has; when that fails, so does the
     write.
 
-    At most ``limits.datagram_queue`` datagrams of a socket wait in the program; a write beyond that raises,
-    because whoever gets there never awaited anything.
+    While ``limits.datagram_queue`` datagrams of a socket wait in the program a write raises, because whoever
+    gets there never awaited anything.
 
     Args:
         link: the socket's; kept open by the stream.
