@@ -396,6 +396,18 @@ def test_a_delay_goes_by_the_clock(clock):
     close(clock, client, server)
 
 
+def test_a_clock_that_is_advanced_far_misses_nothing(clock):
+    """Every step counts from the time it was meant for, not from where the clock has come to."""
+    client, server = connected(clock, to_server=Faults(most_at_once=1, delay=2), to_client=Faults(delay=3))
+    server.dataReceived = lambda data: server.transport.write(data.upper())
+    client.transport.write(b"hello")
+    clock.advance(4.9)
+    assert client.data == b""
+    clock.advance(0.2)
+    assert client.data == b"HELLO"
+    close(clock, client, server)
+
+
 @pytest.mark.parametrize("delay", [0.1, 0.3, 1 / 3, 1e-9, 1e9 / 7])
 def test_any_delay_ends(delay):
     """Whatever a float makes of the sum of times."""

@@ -51,3 +51,12 @@ class ReturnedOperations(TestCase):
         return self.assertFailure(
             AsyncOperation.from_error(OperationCanceledError("stopped")), OperationCanceledError
         )
+
+    async def test_an_expected_failure_is_awaited_as_its_exception(self) -> None:
+        """``await`` gives what ``assertFailure`` made of the operation, the second time too."""
+        operation: AsyncOperation[str] = AsyncOperation()
+        expected = self.assertFailure(operation, OperationCanceledError)
+        operation.cancel()
+        problem = await expected
+        self.assertIsInstance(problem, OperationCanceledError)
+        self.assertIs(await operation, problem)

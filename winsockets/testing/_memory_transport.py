@@ -139,8 +139,8 @@ class MemoryTransport(FileDescriptor):
             if self.connected:
                 self.connectionLost(Failure())
         finally:
-            self._step_time = None
             self._schedule()
+            self._step_time = None
 
     # Receiving
 
