@@ -37,9 +37,8 @@ async def test_udp_socket_server(reactor):
             await socket.bind_service_name_async(client_port)
 
             # Write a message to the UDP echo server.
-            stream_out = (
-                await socket.get_output_stream_async(server_host, server_port)
-            ).as_stream_for_write()
+            stream = await socket.get_output_stream_async(server_host, server_port)
+            stream_out = stream.as_stream_for_write()
             writer = StreamWriter(stream_out)
             message = "Hello, world!"
             await writer.write_line_async(message)

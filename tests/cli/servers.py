@@ -43,8 +43,9 @@ async def answer(socket: DatagramSocket, args: DatagramSocketMessageReceivedEven
 
 
 @asynccontextmanager
-async def stream_server(handle: StreamHandler = echo_stream) -> AsyncIterator[str]:
+async def stream_server(handle: StreamHandler = echo_stream, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """A TCP server on the loopback interface; gives its URL."""
+    place = f"[{host}]" if ":" in host else host
 
     async def connected(
         sender: StreamSocketListener, args: StreamSocketListenerConnectionReceivedEventArgs
@@ -55,14 +56,17 @@ async def stream_server(handle: StreamHandler = echo_stream) -> AsyncIterator[st
 
     async with StreamSocketListener() as listener:
         listener.connection_received += connected
-        await listener.bind_endpoint_async("127.0.0.1", 0)
-        yield f"tcp://127.0.0.1:{listener.information.local_port}"
+        await listener.bind_endpoint_async(host, 0)
+        yield f"tcp://{place}:{listener.information.local_port}"
 
 
 @asynccontextmanager
-async def datagram_server(handle: DatagramHandler = echo_datagram) -> AsyncIterator[str]:
+async def datagram_server(
+    handle: DatagramHandler = echo_datagram, host: str = "127.0.0.1"
+) -> AsyncIterator[str]:
     """A UDP server on the loopback interface; gives its URL."""
+    place = f"[{host}]" if ":" in host else host
     async with DatagramSocket() as socket:
         socket.message_received += handle
-        await socket.bind_endpoint_async("127.0.0.1", 0)
-        yield f"udp://127.0.0.1:{socket.information.local_port}"
+        await socket.bind_endpoint_async(host, 0)
+        yield f"udp://{place}:{socket.information.local_port}"

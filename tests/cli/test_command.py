@@ -62,6 +62,16 @@ async def test_texts_are_sent_as_lines_over_udp() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hello\nworld\n", b"")
 
 
+@pytest.mark.parametrize("server", [stream_server, datagram_server])
+@pytest_twisted.ensureDeferred
+async def test_an_ipv6_address_stands_in_brackets(server: Callable[..., object]) -> None:
+    """As in every URL."""
+    async with server(host="::1") as url:
+        assert "://[::1]:" in url
+        done = await run("echo", url, "hello")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"hello\n", b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")
 @pytest_twisted.ensureDeferred
 async def test_a_text_that_is_not_utf_8_is_sent_as_it_is() -> None:
@@ -235,7 +245,7 @@ async def test_somebody_at_a_terminal_is_told_what_to_do() -> None:
         (["tcp://localhost", "--timeout", "nan"], "not a number of seconds"),
         (["tcp://localhost", "--interval", "-1"], "not a number of seconds"),
         (["tcp://localhost", "--interval", "soon"], "not a number of seconds"),
-        (["tcp://localhost", "--interval", "1e300"], "up to 86400"),
+        (["tcp://localhost", "--interval", "1e300"], "from 0 to 86400"),
     ],
 )
 @pytest_twisted.ensureDeferred

@@ -32,33 +32,31 @@ Examples:
 """
 
 
-class _Url(click.ParamType[EchoUrl]):
-    name = "url"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> EchoUrl:
-        try:
-            return parse_url(value)
-        except ValueError as problem:
-            self.fail(str(problem), param, ctx)
+def _url(ctx: click.Context, param: click.Parameter, value: str) -> EchoUrl:
+    try:
+        return parse_url(value)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), ctx, param) from problem
 
 
-class _Seconds(click.ParamType[float]):
-    """A time: digits, so that no "nan" gets through to a clock."""
+def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """A time; no "nan" gets through to a clock."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= _LONGEST_WAIT:
+        raise click.BadParameter(
+            f"{value!r} is not a number of seconds from 0 to {_LONGEST_WAIT:g}", ctx, param
+        )
+    return seconds
 
-    name = "seconds"
 
-    def __init__(self, zero: bool) -> None:
-        self._zero = zero
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds <= _LONGEST_WAIT or not (seconds or self._zero):
-            least = "from 0" if self._zero else "greater than 0 and"
-            self.fail(f"{value!r} is not a number of seconds {least} up to {_LONGEST_WAIT:g}", param, ctx)
-        return seconds
+def _seconds_above_0(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    seconds = _seconds(ctx, param, value)
+    if not seconds:
+        raise click.BadParameter("it has to be greater than 0", ctx, param)
+    return seconds
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -89,13 +87,13 @@ def main() -> None:
 
 
 @main.command(epilog=_EPILOG)
-@click.argument("url", type=_Url())
+@click.argument("url", callback=_url)
 @click.argument("text", nargs=-1)
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Send N messages and measure.")
 @click.option(
     "--interval",
-    type=_Seconds(zero=True),
-    default=0,
+    callback=_seconds,
+    default="0",
     metavar="SECONDS",
     help="Send a message at most every so many seconds.  [default: 0]",
 )
@@ -108,8 +106,8 @@ def main() -> None:
 )
 @click.option(
     "--timeout",
-    type=_Seconds(zero=False),
-    default=5,
+    callback=_seconds_above_0,
+    default="5",
     metavar="SECONDS",
     help="How long to wait for the connection, and for each reply.  [default: 5]",
 )
