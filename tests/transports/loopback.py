@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import socket
 import struct
 import sys
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 
 from winsockets.foundation import DEFAULT_LIMITS, Limits
@@ -188,3 +189,25 @@ async def delivered(peer: socket.socket) -> None:
 
 def _unacknowledged(peer: socket.socket) -> int:
     return struct.unpack("i", fcntl.ioctl(peer, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def open_descriptors() -> int:
+    """How many descriptors this process has."""
+    return len(os.listdir("/dev/fd"))
+
+
+class Timed(Clock):
+    """The reactor with a time that the test moves: only what is due at once happens by itself."""
+
+    def callLater(self, delay: float, what: Callable[..., object], *args: Any, **kwargs: Any) -> Any:
+        """See IReactorTime."""
+        from twisted.internet import reactor
+
+        later = super().callLater if delay else reactor.callLater
+        return later(delay, what, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything but time is the reactor's."""
+        from twisted.internet import reactor
+
+        return getattr(reactor, name)

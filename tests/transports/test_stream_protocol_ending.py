@@ -291,6 +291,31 @@ def test_a_lost_connection_ends_everything_with_one_error():
     assert [ended[1].value, ended[2].value, ended[3]] == [problem, problem, None]
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_broke_goes_by_itself():
+    """Once a write has failed and the end of what the peer sent was reached, nobody need close it."""
+    async with connected_protocol(**NARROW) as (protocol, peer):
+        writing = protocol.write(pattern(MUCH))
+        peer.sendall(b"last")
+        reset(peer)
+        with pytest.raises(ResetByPeerError):
+            await writing
+        assert await protocol.read(10) == b"last"
+        await protocol.when_lost()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_whose_peer_is_gone_for_good_goes_by_itself():
+    """The end of the stream was read, and then what is written is refused."""
+    async with connected_protocol() as (protocol, peer):
+        peer.close()
+        assert await protocol.read(10) == b""
+        await protocol.write(b"refused")
+        await until(lambda: protocol.write(b"?").addErrback(lambda _: None).result is None)
+        await protocol.when_lost()
+        assert protocol.read(10).get_results() == b""
+
+
 def test_an_orderly_end_gives_the_waiting_read_no_bytes():
     """As transports without half closing tell it."""
     protocol, _, _ = in_memory()

@@ -116,6 +116,9 @@ class StreamProtocol(Protocol):
         if problem is not None and problem.errno != errno.EPIPE:
             # A send has taken the error from the system, which shows an orderly end now.
             self._read_error = self._read_error or problem
+        if problem is not None:
+            # Nothing more can come or go.
+            self._sink.abortConnection()
         self._end_reading()
 
     def writeConnectionLost(self) -> None:
@@ -354,11 +357,11 @@ class StreamProtocol(Protocol):
             self.write_failed(problem)
 
     def write_failed(self, problem: SocketException) -> None:
-        """Fail what waits. The receiving direction goes on: what the peer sent before is not lost."""
+        """Fail what waits. Receiving goes on to the end of what the peer sent: that is not lost."""
         self._fail_writes(problem)
         if not self._lost:
             self._sink.stopWriting()
-            if self._closing:
+            if self._closing or self._ended:
                 self._sink.abortConnection()
 
     def _fail_writes(self, problem: SocketException) -> None:

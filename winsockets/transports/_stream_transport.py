@@ -15,7 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from winsockets.errors import OperationAbortedError, SocketException, translate
+from winsockets.errors import ConnectionAbortError, SocketException, translate
 from winsockets.transports._contracts import ISink, IWriteSource
 from winsockets.transports._describe import describe_peer
 from winsockets.transports._tcp_info import TcpInfo, read_tcp_info
@@ -149,7 +149,7 @@ class StreamTransport(tcp.Connection):
         if number:
             return translate(OSError(number, os.strerror(number)), action)
         # The system sees no error: the reactor ends all connections that there are when it stops.
-        return OperationAbortedError(f"{action}: closed because the reactor stops")
+        return ConnectionAbortError(f"{action}: closed because the reactor stops")
 
     def _receive_rest_soon(self) -> None:
         if self._receiving_rest is None:
@@ -194,7 +194,9 @@ class ServerTransport(StreamTransport, tcp.Server):
 
     def connectionLost(self, reason: Failure) -> None:
         """End the connection and make room for another."""
-        port, was_open = self.server, self.connected
-        super().connectionLost(reason)
-        if was_open and not self.connected:
-            cast(Any, port).connection_ended()
+        was_open = self.connected
+        try:
+            super().connectionLost(reason)
+        finally:
+            if was_open and not self.connected:
+                cast(Any, self.server).connection_ended()
