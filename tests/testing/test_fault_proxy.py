@@ -223,7 +223,7 @@ async def test_closing_the_proxy_resets_what_it_forwards():
 
 
 @pytest_twisted.ensureDeferred
-async def test_closing_the_proxy_ends_a_connect_that_is_under_way(monkeypatch):
+async def test_closing_the_proxy_ends_a_connect_that_is_under_way():
     """A server that does not answer holds nothing."""
     from twisted.internet import reactor
 

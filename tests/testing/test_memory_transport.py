@@ -346,24 +346,50 @@ def test_a_reset_waits_behind_unread_bytes(clock):
     assert isinstance(server.lost, ResetByPeerError)
 
 
-def test_a_protocol_that_fails_loses_the_connection(clock):
-    """And the failure is logged, as a reactor does."""
+@pytest.fixture
+def failures():
+    """The types of the failures that are logged."""
+    types = []
+
+    def note(event):
+        types.append(event["log_failure"].type)
+
+    globalLogPublisher.addObserver(note)
+    yield types
+    globalLogPublisher.removeObserver(note)
+
+
+@pytest.mark.parametrize("aborts", [False, True], ids=["fails", "aborts and fails"])
+def test_a_protocol_that_fails_loses_the_connection(clock, failures, aborts):
+    """Once, and the failure is logged, as a reactor does."""
     client, server = connected(clock)
-    events = []
 
     def fail(data):
+        if aborts:
+            server.transport.abortConnection()
         raise ZeroDivisionError
 
     server.dataReceived = fail
     client.transport.write(b"x")
-    globalLogPublisher.addObserver(events.append)
-    try:
-        clock.advance(0)
-    finally:
-        globalLogPublisher.removeObserver(events.append)
+    clock.advance(0)
     assert isinstance(server.lost, ZeroDivisionError)
     assert isinstance(client.lost, ResetByPeerError)
-    assert [event["log_failure"].type for event in events] == [ZeroDivisionError]
+    assert failures == [ZeroDivisionError]
+
+
+def test_a_protocol_that_fails_at_the_end_is_logged_too(clock, failures):
+    """The connection is gone all the same, for both."""
+    client, server = connected(clock)
+
+    def fail(reason):
+        raise ZeroDivisionError
+
+    client.connectionLost = fail
+    client.transport.loseConnection()
+    clock.advance(0)
+    assert not client.transport.connected
+    assert isinstance(server.lost, ConnectionDone)
+    assert failures == [ZeroDivisionError]
 
 
 # Faults
