@@ -155,6 +155,13 @@ def _packets(settings: Settings) -> tuple[str, tuple[int, ...]]:
     return "packets", (settings.packet_rounds, 100, 1000, 5)
 
 
+def _datagram_sink(*, coalesced: bool) -> Callable[[Settings], tuple[str, tuple[int, ...]]]:
+    return lambda settings: (
+        "datagram-sink",
+        (settings.datagram_rounds, 20, BATCH, DATAGRAM, int(coalesced)),
+    )
+
+
 WORKS = {
     work.key: work
     for work in (
@@ -236,7 +243,16 @@ WORKS = {
             "datagram-send",
             "Datagrams of 1,200 bytes sent in batches of 50",
             "datagram-send",
-            lambda settings: ("datagram-sink", (settings.datagram_rounds, 20, BATCH, DATAGRAM)),
+            _datagram_sink(coalesced=True),
+            DATAGRAM_UNIT,
+            DATAGRAMS,
+            "raw",
+        ),
+        Work(
+            "datagram-send-single",
+            "Datagrams sent to a peer that takes them singly",
+            "datagram-send",
+            _datagram_sink(coalesced=False),
             DATAGRAM_UNIT,
             DATAGRAMS,
             "raw",

@@ -9,8 +9,8 @@
     source, sink     bytes, bytes in a piece
     relay            the same: one connection sends, the next one receives
     packets          rounds, bytes of a packet, packets a round, rounds to warm up
-    datagram-sink    rounds, batches a round, datagrams a batch, bytes of a datagram
-    datagram-source  the same
+    datagram-source  rounds, batches a round, datagrams a batch, bytes of a datagram
+    datagram-sink    the same, whether the system may deliver what was sent in one call in one piece
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from struct import pack
 
@@ -34,7 +35,7 @@ SOURCES = 200
 WARM_ROUNDS = 3
 LARGEST = 1 << 20
 DATA = bytes(range(256)) * (LARGEST // 256)
-SO_RCVBUFFORCE, UDP_SEGMENT = 33, 103
+SO_RCVBUFFORCE, UDP_SEGMENT, UDP_GRO = 33, 103, 104
 
 latencies: Counter[int] = Counter()
 clock = time.perf_counter_ns
@@ -254,9 +255,12 @@ def packets(rounds: int, size: int, number: int, warm_up: int) -> None:
         marks.result(rounds * number)
 
 
-def datagram_sink(rounds: int, batches: int, batch: int, size: int) -> None:
+def datagram_sink(rounds: int, batches: int, batch: int, size: int, coalesced: int) -> None:
     """Ask for datagrams."""
     sock = datagram_socket()
+    if coalesced:
+        with suppress(OSError):  # an older system
+            sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
     marks = None
     lost = 0
     for each in range(-WARM_ROUNDS, rounds):
@@ -266,11 +270,12 @@ def datagram_sink(rounds: int, batches: int, batch: int, size: int) -> None:
         sock.sendto(batches.to_bytes(8, "big"), (HOST, PORT))
         left = batches * batch
         with suppress(TimeoutError):
-            while left:
-                if len(sock.recv(65_535)) != size:
+            while left > 0:
+                count, rest = divmod(len(sock.recv(65_535)), size)
+                if rest or (count != 1 and not coalesced):
                     raise SystemExit("a datagram of another size came")
-                left -= 1
-        lost += left
+                left -= count
+        lost += max(left, 0)
         record(begun)
     if marks is not None:
         marks.result(rounds * batches * batch, lost)
@@ -310,7 +315,7 @@ def datagram_source(rounds: int, batches: int, batch: int, size: int) -> None:
         marks.result(counted - before, max(sent - (counted - before), 0))
 
 
-MODES = {
+MODES: dict[str, Callable[..., None]] = {
     "echo": echo,
     "datagram-echo": datagram_echo,
     "connections": connections,

@@ -83,9 +83,9 @@ def _work_table(result: Mapping[str, Any], work: Work) -> str:
                     ratio(result, Figure(work.key, peer, kind), Figure(work.key, work.baseline, kind))
                 ),
                 number_and_range(memory and memory * (1 / 1024)),
-                number(rate and rate.median * rate_factor),
+                number(rate.median * rate_factor if rate else None),
                 f"{busy.median:.0%}" if busy else "",
-                *(number(latency and latency.median * 1e6) for latency in map(get, LATENCIES)),
+                *(number(latency.median * 1e6 if latency else None) for latency in map(get, LATENCIES)),
                 number(sends.median if (sends := get("sends")) else None),
                 f"{lost.median:.1%}" if lost and lost.median >= LOST_WORTH_TELLING else "",
             ]

@@ -29,11 +29,14 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-enum { EVENTS = 1024, DEADLINE = 110, QUIET_MS = 200, LARGEST = 1 << 20, SOURCES = 200, BATCH_MOST = 64 };
+enum { EVENTS = 1024, DEADLINE = 110, QUIET_MS = 200, LARGEST = 1 << 20, SOURCES = 200, NUMBERS = 5 };
 
 static char data[LARGEST], received[LARGEST];
 static struct sockaddr_in server = {.sin_family = AF_INET};
@@ -415,14 +418,19 @@ static void packets(const long *numbers)
 
 static void datagram_sink(const long *numbers)
 {
+    enum { MESSAGES = 16, ROOM = LARGEST / MESSAGES };
     long rounds = numbers[0], batches = numbers[1], batch = numbers[2], size = numbers[3];
-    struct mmsghdr messages[BATCH_MOST];
-    struct iovec pieces[BATCH_MOST];
+    int coalesced = numbers[4] != 0;
+    struct mmsghdr messages[MESSAGES];
+    struct iovec pieces[MESSAGES];
     uint64_t count = 0, lost = 0;
     int fd = udp_socket(0);
+    /* The system then delivers what was sent in one call in one piece, as a network card would take it. */
+    if (coalesced)
+        setsockopt(fd, IPPROTO_UDP, UDP_GRO, &coalesced, sizeof coalesced);
     memset(messages, 0, sizeof messages);
-    for (int i = 0; i < BATCH_MOST; i++) {
-        pieces[i] = (struct iovec){received + i * 4096, 4096};
+    for (int i = 0; i < MESSAGES; i++) {
+        pieces[i] = (struct iovec){received + i * ROOM, ROOM};
         messages[i].msg_hdr.msg_iov = &pieces[i];
         messages[i].msg_hdr.msg_iovlen = 1;
     }
@@ -435,15 +443,16 @@ static void datagram_sink(const long *numbers)
         check(sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&server, sizeof server), "sendto");
         long left = batches * batch;
         while (left > 0) {
-            int got = recvmmsg(fd, messages, BATCH_MOST, MSG_WAITFORONE, NULL);
+            int got = recvmmsg(fd, messages, MESSAGES, MSG_WAITFORONE, NULL);
             if (got < 0 && errno == EAGAIN)
                 break;
             check(got, "recvmmsg");
             errno = 0;
-            for (int i = 0; i < got; i++)
-                if (messages[i].msg_len != (unsigned)size)
+            for (int i = 0; i < got; i++) {
+                if (messages[i].msg_len % (unsigned)size || (!coalesced && messages[i].msg_len != (unsigned)size))
                     fail("the size of a datagram");
-            left -= got;
+                left -= messages[i].msg_len / (unsigned)size;
+            }
         }
         record(now() - sent);
         count += (uint64_t)(batches * batch);
@@ -502,8 +511,8 @@ static void datagram_source(const long *numbers)
 
 int main(int argc, char **argv)
 {
-    long numbers[4] = {0};
-    if (argc < 3 || argc > 7) {
+    long numbers[NUMBERS] = {0};
+    if (argc < 3 || argc > 3 + NUMBERS) {
         fprintf(stderr, "usage: load MODE PORT NUMBER...\n");
         return 2;
     }

@@ -21,7 +21,7 @@ from benchmarks.servers._common import (
 )
 
 
-def serve(handle: Callable[[socket.socket, bytes], None]) -> None:
+def serve(handle: Callable[[socket.socket, bytes], object]) -> None:
     """Accept, and give what each connection receives to ``handle``, until it ends."""
     listener = listening_socket()
     listener.setblocking(False)
