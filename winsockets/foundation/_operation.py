@@ -7,12 +7,10 @@ import threading
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
+from twisted.internet import defer
 from twisted.internet.defer import CancelledError, DebugInfo, Deferred
-
-# The callback by which Twisted's coroutines wait; it has no public name.
-from twisted.internet.defer import _gotResultInlineCallbacks as _go_on
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python import threadable
@@ -37,6 +35,9 @@ __all__ = ["AsyncOperation", "AsyncOperationWithProgress"]
 
 _T = TypeVar("_T")
 _P = TypeVar("_P")
+# The callback by which Twisted's coroutines wait; it has no public name. Under a Twisted that calls it
+# otherwise, an operation that was awaited while pending gives None to whoever awaits it once more.
+_continue: Any = getattr(defer, "_gotResultInlineCallbacks", None)
 _log = Logger(namespace="winsockets")
 _ids = count(1)
 
@@ -170,7 +171,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             call_handler("AsyncOperation.completed", completed, self, self._status)
 
     @classmethod
-    def from_result(cls, value: _T) -> AsyncOperation[_T]:
+    def from_result(cls, value: _T) -> Self:
         """Make an operation that has already ended well."""
         self = cls()
         self._outcome = self.result = value
@@ -179,14 +180,14 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         return self
 
     @classmethod
-    def from_error(cls, problem: BaseException) -> AsyncOperation[_T]:
+    def from_error(cls, problem: BaseException) -> Self:
         """Make an operation that has already failed."""
         self = cls()
         self.errback(problem)
         return self
 
     @classmethod
-    def run(cls, coroutine: Coroutine[Deferred[Any], Any, _T]) -> AsyncOperation[_T]:
+    def run(cls, coroutine: Coroutine[Deferred[Any], Any, _T]) -> Self:
         """Start a coroutine at once and give its outcome to a new operation.
 
         Args:
@@ -393,7 +394,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
 
         def addBoth(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
             """See Deferred.addBoth; a coroutine that waits leaves the result to those after it."""
-            if callback is _go_on:
+            if callback is _continue:
                 callback = self._go_on
             call = (callback, args, kwargs)
             self._callbacks.append((call, call))
@@ -401,11 +402,11 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
                 self._runCallbacks()
             return self
 
-    def _go_on(self, result: Any, waiting: list[Any], coroutine: Any, status: Any, context: Any) -> Any:
-        """Let a waiting coroutine go on and keep the result, which ``_go_on`` of Twisted's does not."""
+    def _go_on(self, result: object, *waiting: object) -> object:
+        """Let a waiting coroutine go on, and keep the result for whoever awaits it next."""
         if isinstance(result, Failure):
             self._look(result)
-        _go_on(result, waiting, coroutine, status, context)
+        _continue(result, *waiting)
         return result
 
     def _look(self, failure: Failure) -> None:

@@ -522,4 +522,4 @@ class DataWriter:
 
 
 def _ended(count: int) -> DataWriterStoreOperation:
-    return cast(DataWriterStoreOperation, DataWriterStoreOperation.from_result(count))
+    return DataWriterStoreOperation.from_result(count)
