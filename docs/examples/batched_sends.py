@@ -14,8 +14,7 @@ def prepare_packets():
 
 
 async def one_packet_at_a_time(output_stream):
-    # Send a set of packets one packet at a time.
-    # This is not recommended if you have many packets to send.
+    # Each packet costs a system call.
     packets_to_send = prepare_packets()
 
     for packet in packets_to_send:
@@ -23,26 +22,22 @@ async def one_packet_at_a_time(output_stream):
 
 
 async def all_tasks_together(output_stream):
-    # This way enables the library to send several packets at once.
+    # All writes are under way before the first await.
     packets_to_send = prepare_packets()
 
-    # Track all pending writes as tasks, but do not wait on one before performing the next.
-    # Do not modify any buffer's contents until the pending writes are complete.
+    # A buffer belongs to its write until that has ended.
     pending_tasks = [output_stream.write_async(packet) for packet in packets_to_send]
 
-    # Now, wait for all of the pending writes to complete.
     await gatherResults(pending_tasks)
 
 
 async def one_flush(output_stream):
-    # This way enables the library to send several packets at once, too.
+    # The same without a list of operations.
     packets_to_send = prepare_packets()
 
     for packet in packets_to_send:
         output_stream.write_async(packet)
-        # Do not modify any buffer's contents until the pending writes are complete.
 
-    # Wait for all pending writes to complete.
     await output_stream.flush_async()
 
 

@@ -12,12 +12,12 @@ from winsockets import StreamReader, StreamSocketListener, StreamWriter
 
 
 async def socket_listener_connection_received(sender, args):
-    # Read line from the remote client.
+    # One line comes in ...
     in_stream = args.socket.input_stream.as_stream_for_read()
     reader = StreamReader(in_stream)
     request = await reader.read_line_async()
 
-    # Send the line back to the remote client.
+    # ... and goes out again.
     out_stream = args.socket.output_stream.as_stream_for_write()
     writer = StreamWriter(out_stream)
     await writer.write_line_async(request)
@@ -26,16 +26,13 @@ async def socket_listener_connection_received(sender, args):
 
 async def main(reactor, port="1337"):
     try:
-        # Create a StreamSocketListener to start listening for TCP connections.
         socket_listener = StreamSocketListener()
 
-        # Hook up an event handler to call when connections are received.
+        # Handlers come before binding.
         socket_listener.connection_received += socket_listener_connection_received
 
-        # Start listening for incoming TCP connections. You can specify any port that's not currently in use.
         await socket_listener.bind_service_name_async(port)
     except Exception as e:
-        # Handle exception.
         sys.exit(f"cannot listen: {e}")
 
     print(f"listening on port {socket_listener.information.local_port}", flush=True)

@@ -10,13 +10,12 @@ from twisted.internet.task import react
 
 from winsockets import DatagramSocket, HostName, StreamReader, StreamWriter
 
-# Separate ports for the server and the client, because both will be running on the same machine.
+# Two ports, as both programs run on one machine.
 server_port, client_port = sys.argv[1:] or ("1337", "1338")
 received = Deferred()
 
 
 async def socket_message_received(sender, args):
-    # Read the message that was received from the UDP echo server.
     stream_in = args.get_data_stream().as_stream_for_read()
     reader = StreamReader(stream_in)
     message = await reader.read_line_async()
@@ -28,15 +27,10 @@ async def test_udp_socket_server(reactor):
         async with DatagramSocket() as socket:
             socket.message_received += socket_message_received
 
-            # Because we will be running the client and server on the same machine, we will use localhost as
-            # the hostname.
             server_host = HostName("localhost")
 
-            # Bind the socket to the client port so that we can start listening for UDP messages from the UDP
-            # echo server.
             await socket.bind_service_name_async(client_port)
 
-            # Write a message to the UDP echo server.
             stream = await socket.get_output_stream_async(server_host, server_port)
             stream_out = stream.as_stream_for_write()
             writer = StreamWriter(stream_out)
@@ -47,7 +41,6 @@ async def test_udp_socket_server(reactor):
             # UDP promises nothing: the message or its echo may be lost.
             print(await received.addTimeout(5, reactor))
     except Exception as e:
-        # Handle exception.
         sys.exit(f"no echo: {e!r}")
 
 

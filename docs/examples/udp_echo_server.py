@@ -10,17 +10,17 @@ from twisted.internet.task import react
 
 from winsockets import DatagramSocket, StreamReader, StreamWriter
 
-# Separate ports for the server and the client, because both will be running on the same machine.
+# Two ports, as both programs run on one machine.
 server_port, client_port = sys.argv[1:] or ("1337", "1338")
 
 
 async def socket_message_received(sender, args):
-    # Read the message that was received from the UDP echo client.
+    # One line comes in ...
     stream_in = args.get_data_stream().as_stream_for_read()
     reader = StreamReader(stream_in)
     message = await reader.read_line_async()
 
-    # Create a new socket to send the same message back to the UDP echo client.
+    # ... and goes out again, from a socket of its own.
     with DatagramSocket() as socket:
         stream = await socket.get_output_stream_async(args.remote_address, client_port)
         stream_out = stream.as_stream_for_write()
@@ -35,11 +35,8 @@ async def main(reactor):
 
         socket.message_received += socket_message_received
 
-        # Bind the socket to the server port so that we can start listening for UDP messages from the UDP echo
-        # client.
         await socket.bind_service_name_async(server_port)
     except Exception as e:
-        # Handle exception.
         sys.exit(f"cannot listen: {e}")
 
     print(f"listening on port {socket.information.local_port}", flush=True)
