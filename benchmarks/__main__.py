@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -98,6 +99,8 @@ def main(
     else:
         if not sys.platform.startswith("linux"):
             raise click.ClickException("the benchmarks need Linux: epoll, /proc and CPU affinity")
+        # However it is ended, it ends what it has started.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         settings = Settings.quick() if quick else Settings()
         if repetitions is not None:
             settings = replace(settings, repetitions=repetitions)
