@@ -337,7 +337,7 @@ async def test_a_local_port_is_what_the_peer_sees(host):
         await ended(protocol)
 
 
-@pytest.mark.parametrize(("host", "foreign"), [("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1")])
+@pytest.mark.parametrize(("host", "foreign"), [("127.0.0.1", "198.51.100.1"), ("::1", "2001:db8::1")])
 @pytest_twisted.ensureDeferred
 async def test_an_address_of_another_machine_cannot_be_connected_from(host, foreign):
     """It says which."""

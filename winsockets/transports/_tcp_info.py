@@ -7,7 +7,7 @@ import struct
 import sys
 from typing import NamedTuple
 
-__all__ = ["TcpInfo", "read_tcp_info"]
+__all__ = ["TcpInfo", "parse_tcp_info", "read_tcp_info"]
 
 # struct tcp_info, linux/tcp.h: 8 bytes of state, 24 32-bit counters.
 _COUNTERS = struct.Struct("=24I")
@@ -46,7 +46,14 @@ def read_tcp_info(skt: socket.socket) -> TcpInfo | None:
     """
     if sys.platform != "linux":
         return None
-    raw = skt.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return parse_tcp_info(skt.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256))
+
+
+def parse_tcp_info(raw: bytes) -> TcpInfo | None:
+    """Read a ``struct tcp_info``, which kernels have made longer over the years; None for one too short.
+
+    Source: linux/tcp.h.
+    """
     if len(raw) < 8 + _COUNTERS.size:
         return None
     counters = _COUNTERS.unpack_from(raw, 8)
