@@ -90,8 +90,8 @@ def test_a_taken_port_ends_the_program_with_one_line() -> None:
 
 def test_an_address_of_another_machine_ends_the_program_with_one_line() -> None:
     """The same for what the system refuses otherwise."""
-    with pytest.raises(SystemExit, match=r"listen on 192\.0\.2\.1 port 0: the address does not belong"):
-        make("--tcp=0", "--udp=none", "--interface=192.0.2.1")
+    with pytest.raises(SystemExit, match=r"listen on 203\.0\.113\.1 port 0: the address does not belong"):
+        make("--tcp=0", "--udp=none", "--interface=203.0.113.1")
 
 
 def test_the_plugin_is_a_service_maker_that_names_this_module() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -12,6 +16,7 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.services.clients import DatagramClient, connect, exchange, until
 from winsockets.errors import AddressInUseError
 from winsockets.services import EchoDatagramService, EchoService, EchoStreamService
+from winsockets.services._held_signals import HeldSignals
 
 
 @pytest_twisted.ensureDeferred
@@ -84,3 +89,56 @@ async def test_it_is_embedded_in_an_application_like_any_service() -> None:
         assert await exchange(client, b"hello") == b"hello"
     await parent.stopService()
     assert stream.endpoints == []
+
+
+class StartingReactor:
+    """A reactor that does not run yet."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def callWhenRunning(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Keep the call."""
+        self.calls.append(partial(function, *arguments))
+
+    def run(self) -> None:
+        """Make the calls."""
+        for call in self.calls:
+            call()
+
+
+@pytest_twisted.ensureDeferred
+async def test_it_says_where_once_the_reactor_runs() -> None:
+    """Whoever reads that may send a signal; a service that was stopped before says nothing."""
+    reactor = StartingReactor()
+    service = EchoService(datagram=EchoDatagramService(["0"]), reactor=reactor)
+    for stopped_before in (False, True):
+        with capturedLogs() as events:
+            service.startService()
+            assert events == []
+            if stopped_before:
+                await service.stopService()
+                events.clear()
+            reactor.run()
+        said = [formatEvent(event).partition(" ")[0] for event in events]
+        assert said == ([] if stopped_before else ["Echoing"])
+        if not stopped_before:
+            await service.stopService()
+            reactor.calls.clear()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system cannot hold signals back")
+def test_signals_are_held_back_until_the_reactor_runs() -> None:
+    """One that comes meanwhile is delivered then."""
+    reactor = StartingReactor()
+    delivered: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: delivered.append(number))
+    try:
+        HeldSignals(reactor=reactor).privilegedStartService()
+        signal.raise_signal(signal.SIGTERM)
+        assert delivered == []
+        reactor.run()
+        assert delivered == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -101,6 +101,16 @@ def test_in_the_background_it_serves_until_sigterm(echo_on_each_reactor: Echo) -
     assert echo.files == {"twistd.log"}
 
 
+@needs_pidfd
+def test_a_daemon_that_is_stopped_at_once_leaves_no_pid_file(echo: Echo) -> None:
+    """As in a script: no time between the start and the stop."""
+    for _ in range(5):
+        assert echo.run(*ANY_PORT, background=True).returncode == 0
+        echo.stop_daemon()
+        assert echo.files == {"twistd.log"}
+        assert echo.complaints() == []
+
+
 def test_sigint_ends_it_too(echo: Echo) -> None:
     """Control and C on the terminal."""
     echo.start(*ANY_PORT)
@@ -225,11 +235,11 @@ def test_an_option_that_makes_no_sense_is_one_line_and_status_1(
 
 
 def test_an_address_of_another_machine_is_one_line_and_status_1(echo: Echo) -> None:
-    """192.0.2.0/24 is nobody's."""
-    done = echo.run(*ANY_PORT, "--interface=192.0.2.1")
+    """203.0.113.0/24 is nobody's."""
+    done = echo.run(*ANY_PORT, "--interface=203.0.113.1")
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
-    assert "192.0.2.1" in line
+    assert "203.0.113.1" in line
     assert echo.files == set()
 
 

@@ -49,10 +49,8 @@ def is_broadcast(host: str) -> bool:
     with probe:
         try:
             probe.connect((host, _DISCARD_PORT))
-        except PermissionError:
-            return True
-        except OSError:
-            return False
+        except OSError as problem:
+            return isinstance(problem, PermissionError)
     return False
 
 
