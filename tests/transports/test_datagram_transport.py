@@ -39,6 +39,7 @@ from tests.transports.datagrams import (
 from winsockets.errors import OperationAbortedError, ResetByPeerError, SocketErrorStatus
 from winsockets.foundation import AsyncStatus
 from winsockets.networking._address import Address
+from winsockets.transports import _datagram_transport
 from winsockets.transports._datagram_transport import DatagramTransport
 
 # Receiving
@@ -61,6 +62,19 @@ async def test_datagrams_arrive_whole_and_in_order(family, host):
         assert {source[:2] for source in receiver.sources} == {sender.getsockname()[:2]}
         expected = LOOPBACK[family] if host == "all" else ""
         assert set(receiver.destinations) == {expected}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_system_that_tells_no_destination_delivers_all_the_same(monkeypatch):
+    """Windows has no recvmsg; there what is cut shows by its length too."""
+    monkeypatch.setattr(_datagram_transport, "_HAS_RECVMSG", False)
+    receiver = Recorder()
+    skt = bound(host="0.0.0.0")
+    with bound() as sender, transport_on(skt, receiver, limits(datagram_size=10)) as transport:
+        for size in (10, 11):
+            sender.sendto(bytes(size), ("127.0.0.1", transport.local[1]))
+        assert await receiver.take(2) == [bytes(10), (bytes(10), "cut")]
+        assert receiver.destinations == ["", ""]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])

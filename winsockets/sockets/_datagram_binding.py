@@ -82,7 +82,7 @@ def bind_sockets(
 
 def _bind_all(control: DatagramSocketControl, addresses: Sequence[Address], port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
-    missing: SocketException | None = None
+    missing: list[SocketException] = []
     try:
         for address in addresses:
             try:
@@ -90,14 +90,17 @@ def _bind_all(control: DatagramSocketControl, addresses: Sequence[Address], port
             except SocketException as problem:
                 if problem.status not in _MISSING_FAMILY:
                     raise
-                missing = missing or problem
+                missing.append(problem)
             else:
                 sockets.append(skt)
                 port = skt.getsockname()[1]
-        if missing is not None and not sockets:
-            raise missing
+        if not sockets:
+            raise missing[0]
     except BaseException:
         for skt in sockets:
             skt.close()
         raise
+    finally:
+        # Their tracebacks lead here.
+        missing.clear()
     return sockets

@@ -170,21 +170,25 @@ class DatagramLink:
             SocketException: what the system says of the first address; ADDRESS_FAMILY_NOT_SUPPORTED when
                 none of them is of the family of a local address. The socket is as it was then.
         """
-        first_problem: SocketException | None = None
-        for remote in remotes:
-            try:
-                transport = self._connect(remote, sources, from_port)
-            except SocketException as problem:
-                first_problem = first_problem or problem
-                continue
-            for other in self.transports.values():
-                if other is not transport:
-                    other.close()
-            self.transports.clear()
-            self.transports[transport.family] = transport
-            return
-        assert first_problem is not None
-        raise first_problem
+        problems: list[SocketException] = []
+        try:
+            for remote in remotes:
+                try:
+                    transport = self._connect(remote, sources, from_port)
+                except SocketException as problem:
+                    problems.append(problem)
+                else:
+                    break
+            else:
+                raise problems[0]
+        finally:
+            # Their tracebacks lead here.
+            problems.clear()
+        for other in self.transports.values():
+            if other is not transport:
+                other.close()
+        self.transports.clear()
+        self.transports[transport.family] = transport
 
     def _connect(self, remote: Address, sources: Sequence[Address], from_port: int) -> DatagramTransport:
         transport = self.transports.get(remote.family)

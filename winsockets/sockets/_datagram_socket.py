@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, NamedTuple, Self, overload
 
 from zope.interface import implementer
 
@@ -30,6 +30,15 @@ from winsockets.transports._describe import describe_address
 __all__ = ["DatagramSocket"]
 
 _NUMERIC = (HostNameType.IPV4, HostNameType.IPV6)
+
+
+class _Target(NamedTuple):
+    """Where to connect or to send, and where from: a pair as it was when the call was made."""
+
+    host: HostName
+    port: int
+    local_host: HostName | None
+    local_port: int
 
 
 @implementer(IClosable)
@@ -194,30 +203,42 @@ class DatagramSocket:
 
         Source: WinRT DatagramSocket.ConnectAsync.
         """
-        pair = _pair_of("connect_async", arguments)
+        target = self._target("connect_async", arguments)
         self._link.check_settled("connect_async")
         if self._link.peer is not None:
             raise IllegalMethodCallError("connect_async: the socket is connected already")
-        port, from_port = self._ports("connect_async", pair)
-        return self._link.open(self._do_connect(pair, port, from_port), "connect")
+        return self._link.open(self._do_connect(target), "connect")
 
-    def _ports(self, action: str, pair: EndpointPair) -> tuple[int, int]:
-        """Find the remote and the local port, and refuse a local half on a bound socket."""
+    def _target(self, action: str, arguments: tuple[Any, ...]) -> _Target:
+        """Find out what a call is about, and refuse a local half on a bound socket."""
+        if len(arguments) == 1 and isinstance(arguments[0], EndpointPair):
+            (pair,) = arguments
+        elif len(arguments) == 2:
+            pair = EndpointPair(None, "", *arguments)
+        else:
+            raise TypeError(f"{action} takes (endpoint_pair) or (host, service)")
         if self._link.transports and (pair.local_host_name is not None or pair.local_service_name):
             raise IllegalMethodCallError(f"{action}: the socket is bound; leave the pair's local half empty")
-        return remote_port(pair.remote_service_name, "udp"), local_port(pair.local_service_name, "udp")
+        return _Target(
+            pair.remote_host_name,
+            remote_port(pair.remote_service_name, "udp"),
+            pair.local_host_name,
+            local_port(pair.local_service_name, "udp"),
+        )
 
-    async def _do_connect(self, pair: EndpointPair, port: int, from_port: int) -> None:
-        addresses = await self._find(pair.remote_host_name, port)
+    async def _do_connect(self, target: _Target) -> None:
+        addresses = await self._find(target.host, target.port)
         if any(ip_address(address.host).is_multicast for address in addresses):
             raise NameResolutionError(
-                f"connect to {pair.remote_host_name}: a multicast group is no peer; use "
-                "get_output_stream_async to send to it"
+                f"connect to {target.host}: a multicast group is no peer; to send to it use "
+                "get_output_stream_async"
             )
-        self._link.connect(addresses, await self._find_local(pair, from_port), from_port)
+        self._link.connect(addresses, await self._find_local(target), target.local_port)
 
-    async def _find_local(self, pair: EndpointPair, port: int) -> list[Address]:
-        return await self._find(pair.local_host_name, port) if pair.local_host_name is not None else []
+    async def _find_local(self, target: _Target) -> list[Address]:
+        if target.local_host is None:
+            return []
+        return await self._find(target.local_host, target.local_port)
 
     def _find(self, host: HostName, port: int) -> Coroutine[Any, Any, list[Address]]:
         limits = self._link.control.limits
@@ -258,30 +279,30 @@ class DatagramSocket:
 
         Source: WinRT DatagramSocket.GetOutputStreamAsync.
         """
-        pair = _pair_of("get_output_stream_async", arguments)
+        target = self._target("get_output_stream_async", arguments)
         self._link.check_open("get_output_stream_async")
-        port, from_port = self._ports("get_output_stream_async", pair)
-        if pair.local_host_name is not None or from_port:
+        if target.local_host is not None or target.local_port:
             self._link.check_settled("get_output_stream_async")
-            return self._link.open(self._stream_from(pair, port, from_port), "get_output_stream_async")
-        if pair.remote_host_name.type in _NUMERIC:
+            return self._link.open(self._stream_from(target), "get_output_stream_async")
+        if target.host.type in _NUMERIC:
             # An echo server comes here for each datagram: what needs no lookup needs no coroutine.
-            return self._stream_at_once(pair.remote_host_name, port)
-        return self._link.run(self._stream_to(pair.remote_host_name, port), "get_output_stream_async")
+            return self._stream_at_once(target)
+        return self._link.run(self._stream_to(target), "get_output_stream_async")
 
-    async def _stream_to(self, host: HostName, port: int) -> DatagramOutputStream:
-        return DatagramOutputStream(self._link, self._link.choose(await self._find(host, port)))
+    async def _stream_to(self, target: _Target) -> DatagramOutputStream:
+        addresses = await self._find(target.host, target.port)
+        return DatagramOutputStream(self._link, self._link.choose(addresses))
 
-    async def _stream_from(self, pair: EndpointPair, port: int, from_port: int) -> DatagramOutputStream:
-        addresses = await self._find(pair.remote_host_name, port)
-        sources = await self._find_local(pair, from_port) or WILDCARDS
+    async def _stream_from(self, target: _Target) -> DatagramOutputStream:
+        addresses = await self._find(target.host, target.port)
+        sources = await self._find_local(target) or WILDCARDS
         destination = self._link.choose(addresses, {source.family for source in sources})
-        self._link.bind(sources, from_port)
+        self._link.bind(sources, target.local_port)
         return DatagramOutputStream(self._link, destination)
 
-    def _stream_at_once(self, host: HostName, port: int) -> AsyncOperation[DatagramOutputStream]:
+    def _stream_at_once(self, target: _Target) -> AsyncOperation[DatagramOutputStream]:
         try:
-            destination = self._link.choose([literal_address(host, port)])
+            destination = self._link.choose([literal_address(target.host, target.port)])
         except SocketException as problem:
             return AsyncOperation.from_error(problem)
         return AsyncOperation.from_result(DatagramOutputStream(self._link, destination))
@@ -365,11 +386,3 @@ class DatagramSocket:
         peer = self._link.peer
         connected = f" with {describe_address(*peer[:2])}" if peer is not None else ""
         return f"<DatagramSocket on port {self._information.local_port or 'none'}{connected}>"
-
-
-def _pair_of(method: str, arguments: tuple[Any, ...]) -> EndpointPair:
-    if len(arguments) == 1 and isinstance(arguments[0], EndpointPair):
-        return arguments[0]
-    if len(arguments) != 2:
-        raise TypeError(f"{method} takes (endpoint_pair) or (host, service)")
-    return EndpointPair(None, "", as_host_name(arguments[0]), as_service_name(arguments[1]))

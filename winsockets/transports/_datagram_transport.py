@@ -148,7 +148,7 @@ class DatagramTransport(DatagramSending):
 
     def _tell(self, problem: OSError) -> None:
         where = f"from {describe_name(self.peer)}" if self.peer else f"on {describe_name(self.local)}"
-        error = translate(problem, f"receive datagrams {where}", datagram=True)
+        error = translate(problem.with_traceback(None), f"receive datagrams {where}", datagram=True)
         # Without a connection, where Windows says so too, nobody can tell whose datagram was refused.
         ours = self.peer is not None or error.status is not SocketErrorStatus.CONNECTION_RESET_BY_PEER
         if ours and self.open:
