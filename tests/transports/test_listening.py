@@ -426,6 +426,19 @@ async def test_connections_outlive_their_port():
         await made.protocols[0].when_lost()
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_port_that_is_closing_does_not_open_again():
+    """Although there is room for another connection now."""
+    async with ports(max_connections=1) as made, clients(2, made.listen()):
+        await until(lambda: made.protocols)
+        closed = made.ports[0].stopListening()
+        made.protocols[0].close()
+        made.admission.left()
+        assert made.ports[0] not in made.reactor.getReaders()
+        await closed
+        assert len(made.protocols) == 1
+
+
 # Several addresses
 
 

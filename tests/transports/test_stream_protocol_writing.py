@@ -23,6 +23,7 @@ from tests.transports.loopback import (
     received,
     reset,
     rest,
+    turn,
     until,
 )
 from winsockets.errors import (
@@ -418,6 +419,22 @@ async def test_a_reset_in_the_middle_of_a_write_fails_it_and_all_behind_it():
         for operation in (protocol.write(b"late"), protocol.write_many([b"late"]), protocol.flush()):
             with pytest.raises(ResetByPeerError):
                 operation.get_results()
+
+
+@pytest.mark.parametrize("buffers", [(b"one",), (b"one", b"two"), (b"one", bytearray(b"two"))])
+@pytest_twisted.ensureDeferred
+async def test_a_write_that_meets_a_broken_connection_fails_at_once(buffers):
+    """Nobody need wait for it; so does every later one."""
+    async with connected_protocol() as (protocol, peer):
+        protocol.transport.stopReading()
+        reset(peer)
+        await turn()
+        failing = [protocol.write_many(buffers) for _ in range(3)]
+        assert statuses(*failing) == "EEE"
+        for operation in failing:
+            with pytest.raises(ResetByPeerError):
+                operation.get_results()
+        protocol.transport.startReading()
 
 
 @pytest_twisted.ensureDeferred

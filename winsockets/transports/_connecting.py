@@ -183,25 +183,23 @@ class _Attempt:
         # Whom to tell; forgotten with the outcome, because the transport keeps its connector.
         self._connected: Callable[[StreamProtocol], None] | None = connected
         self._failed: Callable[[SocketException], None] | None = failed
-        self._transport: ClientTransport | None = ClientTransport(address, how, self)
+        self._transport = ClientTransport(address, how, self)
 
     def abandon(self) -> None:
         """Give the attempt up and close its socket; nobody is told."""
         self._connected = self._failed = None
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.stopConnecting()
+        self._transport.stopConnecting()
 
     def buildProtocol(self, address: IAddress) -> StreamProtocol:
         """Called by the transport when it is connected."""
         connected, self._connected, self._failed = self._connected, None, None
-        self._transport = None
+        del self._transport
         return StreamProtocol(self._how.reactor, self._how.limits, connected)
 
     def connectionFailed(self, reason: Failure) -> None:
         """Called by the transport when it is not."""
         failed, self._connected, self._failed = self._failed, None, None
-        self._transport = None
+        del self._transport
         if failed is not None:
             failed(translate(reason, self._action(reason)))
 

@@ -243,7 +243,7 @@ class StreamProtocol(Protocol):
             else:
                 size = len(data)
                 if sent == size:
-                    return AsyncOperationWithProgress.from_result(size)  # type: ignore[return-value]
+                    return AsyncOperationWithProgress.from_result(size)
                 return self._enqueue([memoryview(data)], size, sent)
         return self.write_many((data,))
 
@@ -263,16 +263,16 @@ class StreamProtocol(Protocol):
         views, size = as_views(buffers)
         self._check_writable()
         if self._write_error is not None:
-            return AsyncOperationWithProgress.from_error(self._write_error)  # type: ignore[return-value]
+            return AsyncOperationWithProgress.from_error(self._write_error)
         sent = 0
         if not self._queue:
             try:
                 sent = self._send(views)
             except SocketException as problem:
                 self.write_failed(problem)
-                return AsyncOperationWithProgress.from_error(problem)  # type: ignore[return-value]
+                return AsyncOperationWithProgress.from_error(problem)
             if sent == size:
-                return AsyncOperationWithProgress.from_result(size)  # type: ignore[return-value]
+                return AsyncOperationWithProgress.from_result(size)
         return self._enqueue(views, size, sent)
 
     def _check_writable(self) -> None:
@@ -359,10 +359,9 @@ class StreamProtocol(Protocol):
     def write_failed(self, problem: SocketException) -> None:
         """Fail what waits. Receiving goes on to the end of what the peer sent: that is not lost."""
         self._fail_writes(problem)
-        if not self._lost:
-            self._sink.stopWriting()
-            if self._closing or self._ended:
-                self._sink.abortConnection()
+        self._sink.stopWriting()
+        if self._closing or self._ended:
+            self._sink.abortConnection()
 
     def _fail_writes(self, problem: SocketException) -> None:
         if self._write_error is None:
