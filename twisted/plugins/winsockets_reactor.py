@@ -3,5 +3,5 @@
 from twisted.application.reactors import Reactor
 
 winsockets_reactor = Reactor(
-    "winsockets", "winsockets.reactor", "epoll (Linux) with a shorter way to each descriptor."
+    "winsockets", "winsockets.reactor", "Linux: epoll with a shorter way to each descriptor."
 )

@@ -1,0 +1,29 @@
+"""Programs in processes of their own, for what ends with a process: the installed reactor, signals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
+
+_SECONDS = 60
+
+
+def run(program: str) -> list[str]:
+    """Run a program with this interpreter, and give the lines that it prints.
+
+    It must end by itself with status 0, and say nothing on its standard error.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    return done.stdout.splitlines()

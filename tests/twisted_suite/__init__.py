@@ -1,0 +1,1 @@
+"""Twisted's own tests of reactors, on the winsockets reactor; run by ``trial``."""
