@@ -194,8 +194,7 @@ async def test_a_forgotten_socket_is_closed_at_once_with_one_warning(way):
             del socket
         assert gone() is None
         assert len(caught) == 1
-        await turns()
-        assert {skt.fileno() for skt in sockets} == {-1}
+        await until(lambda: {skt.fileno() for skt in sockets} == {-1})
         assert not any(transport in reactor.getReaders() for transport in transports)
 
 
@@ -353,6 +352,5 @@ async def test_a_warning_that_is_an_error_does_not_keep_a_forgotten_socket_open(
     await socket.bind_endpoint_async("127.0.0.1", "")
     (skt,) = system_sockets(socket)
     del socket
-    await turns()
-    assert skt.fileno() == -1
+    await until(lambda: skt.fileno() == -1)
     assert [type(entry.exc_value) for entry in unraisable] == [ResourceWarning]
