@@ -11,13 +11,16 @@ from dataclasses import replace
 
 import pytest
 import pytest_twisted
+from twisted.internet.error import ConnectionLost
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 
 from tests.network_namespace import network_namespace, run
 from tests.sockets.datagrams import names, outcome, pending_names, receiver_on, status_of, system_sockets
 from tests.transports.datagrams import on_linux, turns, until
 from winsockets.errors import (
     IllegalMethodCallError,
+    ObjectClosedError,
     OperationAbortedError,
     OperationCanceledError,
     SocketErrorStatus,
@@ -215,6 +218,54 @@ async def test_a_socket_that_holds_nothing_goes_without_a_warning(state):
         del socket
         assert gone() is None
         assert link() is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_has_only_its_settings_and_addresses_does_not_keep_a_socket():
+    """They are as those of a closed socket then."""
+    with no_collector():
+        socket = DatagramSocket()
+        await socket.connect_async("127.0.0.1", 9)
+        control, information = socket.control, socket.information
+        assert information.local_port != ""
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del socket
+        await until(lambda: information.local_port == "")
+        assert information.remote_port == ""
+        assert information.remote_address is None
+        control.outbound_unicast_hop_limit = 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_socket_that_the_reactor_closed_goes_without_a_warning():
+    """It does so when it stops."""
+    socket = DatagramSocket()
+    await socket.bind_service_name_async("")
+    stream = await socket.get_output_stream_async("127.0.0.1", 9)
+    for transport in list(socket._link.transports.values()):
+        transport.connectionLost(Failure(ConnectionLost()))
+    with pytest.raises(ObjectClosedError):
+        stream.write_async(b"x")
+    assert socket.information.local_port == ""
+    del socket, stream, transport
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bound_socket_sends_while_it_is_being_connected():
+    """Only its peer's stream has to wait."""
+    receiver, messages = await receiver_on("127.0.0.1")
+    async with receiver, DatagramSocket() as socket:
+        await socket.bind_endpoint_async("127.0.0.1", "")
+        stream = await socket.get_output_stream_async("127.0.0.1", receiver.information.local_port)
+        with pending_names() as resolver:
+            connecting = socket.connect_async("name", 9)
+            await stream.write_async(b"x")
+            assert (await anext(messages)).data == b"x"
+            with pytest.raises(IllegalMethodCallError, match="not connected"):
+                socket.output_stream.write_async(b"x")
+            resolver.lookups[0].answer("127.0.0.1")
+            await connecting
+        assert await socket.output_stream.write_async(b"x") == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -24,7 +24,8 @@ __all__ = ["DatagramSocketControl", "apply_datagram_options", "dont_fragment_opt
 
 def _hops_changed(control: DatagramSocketControl, hops: int) -> None:
     for transport in control._transports.values():
-        set_hop_limit(transport.socket, hops)
+        if transport.open:
+            set_hop_limit(transport.socket, hops)
 
 
 class DatagramSocketControl(Control):

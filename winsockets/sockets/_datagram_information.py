@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from winsockets.networking import HostName
 from winsockets.sockets._stream_information import host_of
 
 if TYPE_CHECKING:
-    from winsockets.sockets._datagram_link import DatagramLink
+    from winsockets.sockets._datagram_inbox import Inbox
+    from winsockets.transports._datagram_transport import DatagramTransport
 
 __all__ = ["DatagramSocketInformation", "host_name_of"]
 
@@ -30,14 +32,16 @@ class DatagramSocketInformation:
     Source: WinRT DatagramSocketInformation; ``dropped_messages`` is an addition.
     """
 
-    def __init__(self, link: DatagramLink) -> None:
-        self._link = link
+    def __init__(self, transports: Mapping[int, DatagramTransport], inbox: Inbox) -> None:
+        # Shared with the socket, which this does not keep open.
+        self._transports = transports
+        self._inbox = inbox
 
     def _local(self) -> tuple[Any, ...]:
-        return next((transport.local for transport in self._link.transports.values()), ())
+        return next((transport.local for transport in self._transports.values() if transport.open), ())
 
     def _remote(self) -> tuple[Any, ...]:
-        return self._link.peer or ()
+        return next((transport.peer or () for transport in self._transports.values() if transport.open), ())
 
     @property
     def local_address(self) -> HostName | None:
@@ -62,7 +66,7 @@ class DatagramSocketInformation:
     @property
     def dropped_messages(self) -> int:
         """Datagrams that ``messages()`` dropped because the program did not keep up."""
-        return self._link.inbox.dropped
+        return self._inbox.dropped
 
 
 def _port(name: tuple[Any, ...]) -> str:

@@ -40,19 +40,19 @@ class DatagramLink:
 
     Args:
         reactor: an IReactorFDSet and IReactorTime.
+        inbox: hears what the transports receive.
 
     Attributes:
         transports: by family, the preferred one first.
         control: what is set on them.
-        inbox: hears what they receive; set by the socket.
+        inbox: the same.
         opening: whether the socket is being bound or connected.
         closed: whether it was closed.
     """
 
-    inbox: Inbox
-
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, inbox: Inbox) -> None:
         self.transports: dict[int, DatagramTransport] = {}
+        self.inbox = inbox
         self.control = DatagramSocketControl(self.transports)
         self.opening = False
         self.closed = False
@@ -92,7 +92,9 @@ class DatagramLink:
 
     def check_sendable(self, action: str, destination: Address | None) -> None:
         """Refuse to send now, or there (None is the peer)."""
-        self.check_settled(action)
+        self.check_open(action)
+        if not self.transports:
+            self.check_settled(action)
         if destination is not None:
             self._check_peer(action, [destination])
         elif self.peer is None:
@@ -284,7 +286,7 @@ class DatagramLink:
 
     def __del__(self) -> None:
         """Close a forgotten socket, once what was handed in has been sent."""
-        transports = list(self.transports.values())
+        transports = [transport for transport in self.transports.values() if transport.open]
         if not transports:
             return
         for transport in transports:

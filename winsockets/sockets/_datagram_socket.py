@@ -61,9 +61,8 @@ class DatagramSocket:
 
     def __init__(self, *, reactor: Any = None) -> None:
         self._reactor = global_reactor(reactor)
-        self._link = DatagramLink(self._reactor)
-        self._link.inbox = Inbox(self)
-        self._information = DatagramSocketInformation(self._link)
+        self._link = DatagramLink(self._reactor, Inbox(self))
+        self._information = DatagramSocketInformation(self._link.transports, self._link.inbox)
         self._output_stream = DatagramOutputStream(self._link, None)
         self._received: Event[DatagramSocket, DatagramSocketMessageReceivedEventArgs] = Event(
             "DatagramSocket.message_received", self._link.check_attachable
@@ -140,7 +139,7 @@ class DatagramSocket:
             the socket ready to be bound again.
 
         Raises:
-            IllegalMethodCallError: the socket is bound or connected.
+            IllegalMethodCallError: the socket is bound or connected, or is being so.
             InvalidArgumentError: the port is out of range.
             UnknownServiceError: the services file does not know the name.
             ObjectClosedError: the socket was closed.
@@ -155,7 +154,8 @@ class DatagramSocket:
         """Bind to the addresses of one local name.
 
         Args:
-            local_host_name: an address of this machine, or a name whose addresses are; None for all.
+            local_host_name: an address of this machine, or a name whose addresses are; of each family the
+                first counts. None for all.
             local_service_name: as for ``bind_service_name_async``.
 
         Returns:
@@ -188,16 +188,17 @@ class DatagramSocket:
     def connect_async(self, *arguments: Any) -> AsyncOperation[None]:
         """Fix the peer: ``(host, service)`` or ``(endpoint_pair)``.
 
-        No packet is sent: an absent peer shows later, as an event that raises CONNECTION_RESET_BY_PEER. A
-        socket that was bound keeps its port.
+        No packet is sent: an absent peer shows later, as an event that raises CONNECTION_RESET_BY_PEER. Of
+        several addresses the peer's is the first that the system has a way to. A socket that was bound keeps
+        its port; datagrams of others that it has received but not delivered are dropped.
 
         Returns:
             An operation without a result; it fails with HOST_NOT_FOUND (also for a multicast address),
             NETWORK_IS_UNREACHABLE ..., and leaves the socket ready to be connected again.
 
         Raises:
-            IllegalMethodCallError: the socket is connected, or the pair has a local host and the socket
-                is bound.
+            IllegalMethodCallError: the socket is connected, or is being bound or connected, or the pair has a
+                local half and the socket is bound.
             InvalidArgumentError: no host, no service, a port out of range.
             ObjectClosedError: the socket was closed.
 
@@ -267,13 +268,14 @@ class DatagramSocket:
         """Get a stream to one destination: ``(host, service)`` or ``(endpoint_pair)``.
 
         Unicast, multicast and broadcast addresses are destinations. Datagrams leave from this socket's
-        port; the first write binds it if nothing else has.
+        port; the first write binds it if nothing else has. The local half of a pair binds it at once.
 
         Returns:
-            An operation that yields the stream; it fails with HOST_NOT_FOUND and its like.
+            An operation that yields the stream; it fails with HOST_NOT_FOUND and its like, and with
+            E_ILLEGAL_METHOD_CALL on a socket that is connected to somebody else.
 
         Raises:
-            IllegalMethodCallError: the pair has a local host and the socket is bound.
+            IllegalMethodCallError: the pair has a local half, and the socket is bound or being bound.
             InvalidArgumentError: no host, no service, a port out of range.
             ObjectClosedError: the socket was closed.
 

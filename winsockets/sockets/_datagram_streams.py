@@ -72,7 +72,7 @@ class DatagramOutputStream(OutputStream):
         transport = self._find_transport("write")
         if isinstance(transport, DatagramTransport):
             return transport.send(buffer, self._to)
-        return AsyncOperationWithProgress.from_error(transport)  # type: ignore[return-value]
+        return AsyncOperationWithProgress.from_error(transport)
 
     def write_many_async(self, buffers: Iterable[ReadableBuffer]) -> AsyncOperationWithProgress[int, int]:
         """Send each buffer as one datagram; see OutputStream.write_many_async.
@@ -83,7 +83,7 @@ class DatagramOutputStream(OutputStream):
         transport = self._find_transport("write")
         if isinstance(transport, DatagramTransport):
             return transport.send_many(buffers, self._to)
-        return AsyncOperationWithProgress.from_error(transport)  # type: ignore[return-value]
+        return AsyncOperationWithProgress.from_error(transport)
 
     def flush_async(self) -> AsyncOperation[bool]:
         """Wait until the system has every datagram of the socket that waits now.

@@ -100,8 +100,8 @@ class DatagramSending(ABC):
         if outcome is None or self._news:
             return self._enqueue([data], to, Sending(self._cancel, 1), outcome)
         if isinstance(outcome, int):
-            return AsyncOperationWithProgress.from_result(outcome)  # type: ignore[return-value]
-        return AsyncOperationWithProgress.from_error(outcome)  # type: ignore[return-value]
+            return AsyncOperationWithProgress.from_result(outcome)
+        return AsyncOperationWithProgress.from_error(outcome)
 
     def send_many(
         self, buffers: Iterable[ReadableBuffer], to: tuple[Any, ...] | None
