@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+
+from twisted.internet.address import IPv6Address
 
 from winsockets.networking import HostName
 from winsockets.sockets._kinds import SocketProtectionLevel
@@ -42,21 +44,19 @@ class StreamSocketInformation:
     def _local(self) -> tuple[Any, ...]:
         protocol = self._link.protocol
         if protocol is None:
-            return ("", 0)
+            return _NOWHERE
         transport: Any = protocol.transport
         name: tuple[Any, ...] | None = getattr(transport, "local_name", None)
-        return name if name is not None else _pair(transport.getHost())
+        return name if name is not None else _name_of(transport.getHost())
 
     def _remote(self) -> tuple[Any, ...]:
         protocol = self._link.protocol
-        transport: Any = protocol.transport if protocol is not None else None
-        return _pair(transport.getPeer()) if transport is not None else ("", 0)
+        return _name_of(cast(Any, protocol.transport).getPeer()) if protocol is not None else _NOWHERE
 
     @property
     def local_address(self) -> HostName | None:
         """The local address of the connection."""
-        name = self._local()
-        return host_of(_scoped(name))
+        return _host(self._local())
 
     @property
     def local_port(self) -> str:
@@ -66,7 +66,7 @@ class StreamSocketInformation:
     @property
     def remote_address(self) -> HostName | None:
         """The address of the peer."""
-        return host_of(str(self._remote()[0]))
+        return _host(self._remote())
 
     @property
     def remote_port(self) -> str:
@@ -114,13 +114,19 @@ class StreamSocketInformation:
         return bandwidth(info) if info is not None else BandwidthStatistics()
 
 
-def _pair(address: Any) -> tuple[Any, ...]:
-    return (getattr(address, "host", ""), getattr(address, "port", 0))
+_NOWHERE = ("", 0)
 
 
-def _scoped(name: tuple[Any, ...]) -> str:
-    host = str(name[0])
-    return f"{host}%{name[3]}" if len(name) == 4 and name[3] and "%" not in host else host
+def _name_of(address: Any) -> tuple[Any, ...]:
+    """Turn an address of Twisted's into what the system calls a socket name; others have no host."""
+    name = (getattr(address, "host", ""), getattr(address, "port", 0))
+    return (*name, 0, address.scopeID) if isinstance(address, IPv6Address) else name
+
+
+def _host(name: tuple[Any, ...]) -> HostName | None:
+    """Take the host of a socket name, an IPv6 one with the index of its interface where it has one."""
+    host = str(name[0]).partition("%")[0]
+    return host_of(f"{host}%{name[3]}" if len(name) == 4 and name[3] else host)
 
 
 def _port(name: tuple[Any, ...]) -> str:
