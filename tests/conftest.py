@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from twisted.internet import default
 from twisted.internet.task import deferLater
 
-# trial runs these, as it would run another project's
-collect_ignore = ["trial_suite"]
+# trial runs these: cases as another project has them, and Twisted's own on our reactor
+collect_ignore = ["trial_suite", "twisted_suite"]
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), max_examples=50, print_blob=True)
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the reactors that pytest-twisted's own ``--reactor`` does not know."""
     parser.addoption(
         "--on-reactor",
-        choices=("epoll", "poll", "select", "asyncio"),
+        choices=("epoll", "poll", "select", "asyncio", "winsockets"),
         help="the reactor to run the tests on, instead of the system's default",
     )
 
@@ -40,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     name = config.getoption("on_reactor")
     if name == "asyncio":
         config.option.reactor = name
+    elif name == "winsockets":
+        # pytest-twisted takes the reactor that is there if it is one of the default's class, as this is
+        import_module("winsockets.reactor").install()
     elif name is not None:
         default.install = import_module(f"twisted.internet.{name}reactor").install
 

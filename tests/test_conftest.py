@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import winsockets
+
 CONFTEST = Path(__file__).with_name("conftest.py")
+WITH_EPOLL = pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
 
 LEAVES_A_DELAYED_CALL = """
     def test_leaves_a_delayed_call():
@@ -61,9 +64,10 @@ NEEDS_A_PROGRAM = """
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A suite of its own with this suite's conftest, run in processes of its own."""
     pytester.makeconftest(CONFTEST.read_text(encoding="utf-8"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(winsockets.__file__).parents[1]))
     return pytester
 
 
@@ -101,11 +105,8 @@ def test_what_goes_by_itself_or_belongs_to_a_longer_scope_is_no_fault(
         ("poll", "PollReactor"),
         ("select", "SelectReactor"),
         ("asyncio", "AsyncioSelectorReactor"),
-        pytest.param(
-            "epoll",
-            "EPollReactor",
-            marks=pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's"),
-        ),
+        pytest.param("epoll", "EPollReactor", marks=WITH_EPOLL),
+        pytest.param("winsockets", "DirectEPollReactor", marks=WITH_EPOLL),
     ],
 )
 def test_the_option_chooses_the_reactor(suite: pytest.Pytester, option: str, reactor: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+import winsockets
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
 
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(winsockets.__file__).parents[1])}
 _SECONDS = 60
 
 
@@ -22,6 +27,7 @@ def run(program: str) -> list[str]:
         [sys.executable, "-W", "error", "-c", dedent(program)],
         capture_output=True,
         text=True,
+        env=_ENVIRONMENT,
         timeout=_SECONDS,
         check=False,
     )
