@@ -377,6 +377,19 @@ def test_a_cancelled_store_takes_the_write_back_and_keeps_the_bytes():
     assert writer.store_async().get_results() == 4
 
 
+def test_after_a_failed_store_more_can_be_written_whatever_the_stream_still_holds():
+    """What it was given does not change for that."""
+    given = []
+    sink = Sink(hold=True)
+    sink.write_async = lambda data: given.append(memoryview(data)) or Sink.write_async(sink, data)
+    writer = DataWriter(sink)
+    writer.write_string("abc")
+    writer.store_async().addErrback(lambda _: None).cancel()
+    writer.write_string("d")
+    assert bytes(given[0]) == b"abc"
+    assert bytes(writer.detach_buffer()) == b"abcd"
+
+
 def test_a_store_to_a_closed_stream_is_refused_at_the_call():
     """The bytes stay, and the writer is not stuck in it."""
     sink = Sink()

@@ -229,6 +229,16 @@ async def test_part_of_a_write_can_wait():
         assert progress[-1] == 400
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_progress_handler_may_cancel_its_own_write_when_all_of_it_has_left():
+    """The write ends well."""
+    with full_pair() as (transport, far, _):
+        operation = transport.send(b"last", None)
+        operation.progress = lambda sender, value: sender.cancel()
+        drained(far)
+        assert await operation == 4
+
+
 @settings(max_examples=25)
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=30), st.data())
 def test_no_order_is_ever_changed(sizes, data):

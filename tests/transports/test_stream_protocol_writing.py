@@ -352,6 +352,42 @@ def test_a_progress_handler_may_cancel_a_write_that_has_left_too():
     assert statuses(first, second, third) == "CCC"
 
 
+def test_a_progress_handler_may_cancel_its_own_write_when_all_of_it_has_left():
+    """It is heard once for that, and the write ends well."""
+    protocol, transport = in_memory()
+    writing = protocol.write(b"one")
+    seen = []
+
+    def enough(operation, value):
+        seen.append(value)
+        operation.cancel()
+
+    writing.progress = enough
+    transport.take(100)
+    assert seen == [3]
+    assert writing.get_results() == 3
+
+
+def test_nothing_can_be_written_behind_a_write_that_was_cancelled_on_its_way():
+    """Whoever hears of it could otherwise send behind the hole before the connection is broken off."""
+    protocol, transport = in_memory()
+    writing = protocol.write(b"one")
+    transport.take(2)
+    transport.room = 100
+    refused = []
+
+    def write_more(failure):
+        failure.trap(OperationAbortedError)
+        with pytest.raises(IllegalMethodCallError) as caught:
+            protocol.write(b"more")
+        refused.append(caught.value)
+
+    writing.addErrback(write_more)
+    writing.cancel()
+    assert len(refused) == 1
+    assert transport.taken == b"on"
+
+
 def test_whoever_hears_of_a_write_may_write_more():
     """It goes behind what waits."""
     protocol, transport = in_memory()

@@ -70,7 +70,7 @@ class DataWriterStoreOperation(AsyncOperation[int]):
         self.callback(count)
 
     def _failed(self, failure: Failure) -> None:
-        self._writer._storing = False
+        self._writer._not_stored()
         self.errback(failure)
 
 
@@ -201,6 +201,11 @@ class DataWriter:
 
     def _stored(self) -> None:
         self._data = bytearray()
+        self._storing = False
+
+    def _not_stored(self) -> None:
+        # The stream may still look at what it was given, which must not change then and cannot.
+        self._data = self._data[:]
         self._storing = False
 
     def flush_async(self) -> AsyncOperation[bool]:

@@ -261,6 +261,9 @@ class DatagramSending(ABC):
         mine = [waiting for waiting in self._waiting if waiting.operation is operation]
         self._waiting = deque(waiting for waiting in self._waiting if waiting.operation is not operation)
         self._abort(mine, "cancelled before it was sent")
+        if isinstance(operation, Sending):
+            # All of it may have left, and that is just being told.
+            operation.end_if_complete()
         if not operation.called:
             # One that is being aborted just now, and comes to it.
             operation.errback(_aborted("cancelled before it was sent"))

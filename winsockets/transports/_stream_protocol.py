@@ -318,17 +318,19 @@ class StreamProtocol(Protocol):
     def _cancel_write(self, operation: Deferred[Any]) -> None:
         entry = cast(Queued, operation)
         queue = self._queue
-        if queue is None or not queue.discard(entry):
+        if queue is None or entry not in queue:
             # All of it has left, and that is just being told.
-            entry.tell()
+            entry.complete()
         elif entry.sent:
-            problem = OperationAbortedError(
-                f"write to {self.peer}: cancelled after {entry.sent} of {entry.size} bytes; "
-                "the connection is broken off"
+            # It ends with the connection: whoever hears of it can send nothing behind the hole.
+            self.abort(
+                OperationAbortedError(
+                    f"write to {self.peer}: cancelled after {entry.sent} of {entry.size} bytes; "
+                    "the connection is broken off"
+                )
             )
-            entry.errback(problem)
-            self.abort(problem)
         else:
+            queue.discard(entry)
             entry.errback(OperationAbortedError(f"write to {self.peer}: cancelled before it began"))
             self._settle()
 

@@ -55,7 +55,11 @@ class QueuedWrite(AsyncOperationWithProgress[int, int]):
         if not self.called:
             self.report(self.sent)
         if self.sent == self.size and not self.called:
-            self.callback(self.size)
+            self.complete()
+
+    def complete(self) -> None:
+        """End well: all has left."""
+        self.callback(self.size)
 
 
 class QueuedFlush(AsyncOperation[bool]):
@@ -68,9 +72,13 @@ class QueuedFlush(AsyncOperation[bool]):
         """Nothing of it can leave."""
 
     def tell(self) -> None:
-        """End well."""
+        """End well, unless it was given up meanwhile."""
         if not self.called:
-            self.callback(True)
+            self.complete()
+
+    def complete(self) -> None:
+        """End well: all before it has left."""
+        self.callback(True)
 
 
 Queued = QueuedWrite | QueuedFlush
@@ -90,6 +98,10 @@ class WriteQueue:
     def __bool__(self) -> bool:
         """Whether anything waits."""
         return bool(self._entries)
+
+    def __contains__(self, entry: Queued) -> bool:
+        """Whether it waits."""
+        return entry in self._entries
 
     def __iter__(self) -> Iterator[Queued]:
         """Go through all that wait now; the queue may change meanwhile."""
