@@ -1,4 +1,4 @@
-"""What an installed winsockets brings with it, and that the integration command is README's."""
+"""What an installed winsockets brings with it, types included, and that the integration command is README's."""
 
 from __future__ import annotations
 
@@ -63,6 +63,94 @@ def test_the_command_is_installed(installed: Distribution, tmp_path: Path) -> No
         [script("winsockets"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
     assert "echo" in help_text
+
+
+PROGRAM = """
+from typing import assert_type
+
+from twisted.internet.task import react
+from winsockets import (
+    AsyncOperation, Buffer, DataReader, DataWriter, DatagramSocket, DatagramSocketMessageReceivedEventArgs,
+    EndpointPair, HostName, InMemoryRandomAccessStream, InputStreamOptions, StreamReader, StreamSocket,
+    StreamSocketListener, StreamSocketListenerConnectionReceivedEventArgs, StreamWriter,
+)
+
+async def handler(
+    sender: StreamSocketListener, args: StreamSocketListenerConnectionReceivedEventArgs
+) -> None:
+    async with args.socket as socket:
+        data = assert_type(await socket.input_stream.read(10), bytes)
+        assert_type(await socket.output_stream.write_async(data), int)
+
+def answer(sender: DatagramSocket, args: DatagramSocketMessageReceivedEventArgs) -> None:
+    assert_type(args.data, bytes)
+    assert_type(args.remote_address, HostName | None)
+
+async def main(reactor: object) -> None:
+    listener = StreamSocketListener()
+    listener.connection_received += handler
+    listener.connection_received -= handler
+    listener.remove_connection_received(listener.add_connection_received(handler))
+    await listener.bind_service_name_async("0")
+    async for accepted in listener.connections():
+        assert_type(accepted, StreamSocket)
+    datagrams = DatagramSocket()
+    datagrams.message_received += answer
+    async for message in datagrams.messages():
+        assert_type(message, DatagramSocketMessageReceivedEventArgs)
+    async with StreamSocket() as socket:
+        assert_type(socket.connect_async(HostName("localhost"), "1337"), AsyncOperation[None])
+        lines = StreamReader(socket.input_stream)
+        assert_type(await lines.read_line_async(), str | None)
+        assert_type(await StreamWriter(socket.output_stream).write_line_async("hello"), int)
+        reader = DataReader(socket.input_stream)
+        assert_type(await reader.load_async(4), int)
+        assert_type(reader.read_uint32(), int)
+        assert_type(await DataWriter(socket.output_stream).store_async(), int)
+        assert_type(await socket.input_stream.read_async(Buffer(9), 9, InputStreamOptions.PARTIAL), Buffer)
+    DataReader(InMemoryRandomAccessStream())
+    pairs = await StreamSocket.get_endpoint_pairs_async(HostName("localhost"), "80")
+    assert_type(pairs, list[EndpointPair])
+
+react(main)
+"""
+
+MISTAKE = """
+from winsockets import StreamSocketListener
+
+def handler(sender: int, args: int) -> None: ...
+
+StreamSocketListener().connection_received += handler
+"""
+
+
+def type_check(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    """Check a program with mypy, strictly, far from this checkout and its settings."""
+    pytest.importorskip("mypy", reason="tox -e types has mypy")
+    (folder / "program.py").write_text(program)
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "program.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_type_checker_understands_a_program_without_plugins(
+    installed: Distribution, tmp_path: Path
+) -> None:
+    """What is awaited has its type, events take handlers, and readers take the streams of sockets."""
+    done = type_check(tmp_path, PROGRAM)
+    assert (done.returncode, done.stdout) == (0, "Success: no issues found in 1 source file\n")
+
+
+def test_a_type_checker_finds_a_handler_for_something_else(installed: Distribution, tmp_path: Path) -> None:
+    """An event knows what it gives to its handlers."""
+    done = type_check(tmp_path, MISTAKE)
+    assert done.returncode == 1
+    assert "program.py:6: error: " in done.stdout
+    assert "Found 1 error " in done.stdout
 
 
 @pytest.fixture

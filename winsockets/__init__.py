@@ -11,11 +11,11 @@ from winsockets.sockets import *  # noqa: F403
 from winsockets.streams import *  # noqa: F403
 from winsockets.transports import *  # noqa: F403
 
-__all__ = [  # noqa: PLE0604
-    *errors.__all__,
-    *foundation.__all__,
-    *networking.__all__,
-    *sockets.__all__,
-    *streams.__all__,
-    *transports.__all__,
-]
+# in the form that the typing specification has for it
+__all__ = []
+__all__ += errors.__all__
+__all__ += foundation.__all__
+__all__ += networking.__all__
+__all__ += sockets.__all__
+__all__ += streams.__all__
+__all__ += transports.__all__

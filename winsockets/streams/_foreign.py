@@ -37,7 +37,7 @@ class _ForeignInputStream(InputStream):
         self._stream.close()
 
 
-def as_input_stream(stream: IInputStream) -> InputStream:
+def as_input_stream(stream: InputStream | IInputStream) -> InputStream:
     """Give a stream all the members of InputStream; one of this library has them.
 
     Raises:
@@ -50,7 +50,7 @@ def as_input_stream(stream: IInputStream) -> InputStream:
     raise InvalidArgumentError(f"{stream!r} is not an input stream: it does not provide IInputStream")
 
 
-def check_output_stream(stream: IOutputStream) -> None:
+def check_output_stream(stream: OutputStream | IOutputStream) -> None:
     """Refuse what is no output stream.
 
     Raises:

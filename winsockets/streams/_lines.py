@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from winsockets.errors import BusyError, ObjectClosedError, SocketException, UntranslatableError
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation, AsyncStatus, IClosable
-from winsockets.streams._base import READ_SIZE, InputStream
+from winsockets.streams._base import READ_SIZE, InputStream, OutputStream
 from winsockets.streams._buffer import unsigned
 from winsockets.streams._foreign import as_input_stream, check_output_stream
 from winsockets.streams._gather import GatheringOperation
@@ -68,7 +68,9 @@ class StreamReader:
 
     __slots__ = ("__weakref__", "_closed", "_lines", "_reading", "_source")
 
-    def __init__(self, stream: IInputStream, *, limit: int = DEFAULT_LIMITS.max_line_length) -> None:
+    def __init__(
+        self, stream: InputStream | IInputStream, *, limit: int = DEFAULT_LIMITS.max_line_length
+    ) -> None:
         self._source = as_input_stream(stream)
         self._lines = LineSplitter(unsigned(limit, "limit"))
         self._reading = False
@@ -153,7 +155,7 @@ class StreamWriter:
 
     __slots__ = ("__weakref__", "_closed", "_new_line", "_pieces", "_size", "_stream")
 
-    def __init__(self, stream: IOutputStream, *, new_line: str = "\n") -> None:
+    def __init__(self, stream: OutputStream | IOutputStream, *, new_line: str = "\n") -> None:
         check_output_stream(stream)
         self._stream = stream
         self._new_line = new_line
@@ -265,6 +267,6 @@ async def _ended(writing: AsyncOperation[int]) -> None:
     await writing
 
 
-async def _flushed(writing: AsyncOperation[int], stream: IOutputStream) -> bool:
+async def _flushed(writing: AsyncOperation[int], stream: OutputStream | IOutputStream) -> bool:
     await writing
     return await stream.flush_async()

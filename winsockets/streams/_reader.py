@@ -120,7 +120,7 @@ class DataReader(UnreadBytes):
         "_stream",
     )
 
-    def __init__(self, input_stream: IInputStream) -> None:
+    def __init__(self, input_stream: InputStream | IInputStream) -> None:
         self._prepare(as_input_stream(input_stream), input_stream, b"")
 
     def _prepare(self, source: InputStream | None, stream: IInputStream | None, data: bytes) -> None:

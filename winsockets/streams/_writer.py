@@ -23,6 +23,7 @@ from winsockets.errors import (
     UntranslatableError,
 )
 from winsockets.foundation import AsyncOperation, AsyncStatus, IClosable
+from winsockets.streams._base import OutputStream
 from winsockets.streams._buffer import Buffer, byte_view, unsigned
 from winsockets.streams._foreign import check_output_stream
 from winsockets.streams._formats import (
@@ -106,7 +107,7 @@ class DataWriter:
         "_stream",
     )
 
-    def __init__(self, output_stream: IOutputStream | None = None) -> None:
+    def __init__(self, output_stream: OutputStream | IOutputStream | None = None) -> None:
         if output_stream is not None:
             check_output_stream(output_stream)
         self._stream = output_stream
