@@ -6,6 +6,7 @@ import enum
 import json
 from types import SimpleNamespace
 
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 import winsockets
@@ -54,3 +55,43 @@ def test_a_value_counts_only_with_its_number_and_an_event_only_with_both_methods
     assert "MessageWebSocket.remove_closed" in sockets.missing
     assert figures["Windows.Foundation"].found == len(["the interface", "close"])
     assert surface.counts(figures)["total"] == sockets.found + figures["Windows.Foundation"].found
+
+
+ADDITIONS = {
+    "BandwidthStatistics": {"count", "index"},
+    "DatagramSocket": {"messages", "wait_closed_async"},
+    "DatagramSocketControl": {"limits"},
+    "DatagramSocketInformation": {"dropped_messages"},
+    "DatagramSocketMessageReceivedEventArgs": {"data"},
+    "InMemoryRandomAccessStream": {
+        "as_stream_for_read",
+        "as_stream_for_write",
+        "read",
+        "read_exactly",
+        "write_many_async",
+    },
+    "RoundTripTimeStatistics": {"count", "index"},
+    "StreamSocket": {"wait_closed_async"},
+    "StreamSocketControl": {"limits"},
+    "StreamSocketListener": {"connections", "pause", "resume", "wait_closed_async"},
+    "StreamSocketListenerControl": {"limits", "max_connections"},
+}
+"""What classes have beyond WinRT's; the statistics are named tuples."""
+
+
+def test_classes_have_winrts_members_and_the_additions_and_nothing_else() -> None:
+    """What is not for programs begins with an underscore.
+
+    Not of classes that are another thing too: operations are Deferreds, Buffer is a bytearray, ...
+    """
+    beyond = {}
+    for types in json.loads(surface.SURFACE.read_text(encoding="utf-8")).values():
+        for name, info in types.items():
+            thing = getattr(winsockets, name, None)
+            if not isinstance(thing, type) or issubclass(thing, enum.Enum | int | bytearray | Deferred):
+                continue
+            events = [member for member, kind in info.get("members", {}).items() if kind.endswith("event")]
+            found = {member for member in dir(thing) if not member.startswith("_")}
+            if extra := found.difference(surface.members(info), events):
+                beyond[name] = extra
+    assert beyond == ADDITIONS

@@ -118,7 +118,7 @@ def _kind(thing: object) -> str:
     return "Enumerations" if issubclass(thing, Enum) else "Classes"
 
 
-def _class(path: str, thing: type, without: list[str]) -> Iterator[str]:
+def _class(path: str, thing: type) -> Iterator[str]:
     """A class; what its private bases bring counts as its own."""
     yield f".. auto{'exception' if issubclass(thing, BaseException) else 'class'}:: {path}"
     if any(_shown(thing.__bases__)):
@@ -132,9 +132,9 @@ def _class(path: str, thing: type, without: list[str]) -> Iterator[str]:
     if any(_is_private(base) for base in thing.__mro__[1:]):
         stop = [base.__name__ for base in thing.__mro__[1:] if not _is_private(base)]
         yield f"   :inherited-members: {', '.join(stop)}"
-    hidden = [*without, *getattr(thing, "_fields", ())]
-    if hidden:
-        yield f"   :exclude-members: {', '.join(hidden)}"
+    fields = getattr(thing, "_fields", ())
+    if fields:
+        yield f"   :exclude-members: {', '.join(fields)}"
     yield ""
 
 
@@ -165,12 +165,11 @@ def _packages() -> list[str]:
 class PackageReference(SphinxDirective):
     """The reference of one package.
 
-    ``first`` names what comes first in its section, ``also`` classes that a program gets and never makes, and
-    ``without`` members that are not for programs.
+    ``first`` names what comes first in its section, ``also`` classes that a program gets and never makes.
     """
 
     required_arguments = 1
-    option_spec: ClassVar = dict.fromkeys(("first", "also", "without"), str.split)
+    option_spec: ClassVar = dict.fromkeys(("first", "also"), str.split)
 
     def run(self) -> list[nodes.Node]:
         """Describe the package from its docstring, its ``__all__`` and what stands behind the names."""
@@ -185,7 +184,7 @@ class PackageReference(SphinxDirective):
             module, _, public = path.rpartition(".")
             thing = getattr(importlib.import_module(f"{name}.{module}"), public)
             lines = groups.setdefault("What other calls return", [])
-            lines += _class(f"{name}.{module}.{public}", thing, [])
+            lines += _class(f"{name}.{module}.{public}", thing)
         children = self._parse(start)
         for title in sorted(groups, key=ORDER.index):
             section = nodes.section(ids=[nodes.make_id(title)])
@@ -198,7 +197,7 @@ class PackageReference(SphinxDirective):
         if isinstance(thing, InterfaceClass):
             return list(_interface(public, thing))
         if isinstance(thing, type):
-            return list(_class(f"{package}.{public}", thing, self.options.get("without", [])))
+            return list(_class(f"{package}.{public}", thing))
         if callable(thing):
             return [f".. autofunction:: {package}.{public}", ""]
         return [f".. py:data:: {public}", f"   :value: {thing!r}", ""]

@@ -6,7 +6,7 @@ import pytest
 
 from winsockets.errors import E_NOTIMPL, InvalidArgumentError, SocketErrorStatus, SocketException
 from winsockets.sockets import SocketProtectionLevel, SocketQualityOfService
-from winsockets.sockets._kinds import check_plain
+from winsockets.sockets._kinds import check_plain, check_unprotected
 
 Level = SocketProtectionLevel
 
@@ -53,3 +53,23 @@ def test_what_is_no_level_is_an_invalid_argument(level):
     """It is shown as it was given."""
     with pytest.raises(InvalidArgumentError, match=f"{level!r} is not a SocketProtectionLevel"):
         check_plain(level)
+
+
+@pytest.mark.parametrize("level", [Level.PLAIN_SOCKET, 0])
+def test_a_listener_takes_a_plain_socket(level):
+    """By its number too."""
+    check_unprotected(level)
+
+
+@pytest.mark.parametrize("level", [level for level in Level if level is not Level.PLAIN_SOCKET])
+def test_a_listener_takes_no_other_level(level):
+    """TLS levels are invalid arguments too, other than in connecting."""
+    with pytest.raises(InvalidArgumentError, match=level.name):
+        check_unprotected(level)
+
+
+@pytest.mark.parametrize("level", [11, None])
+def test_what_is_no_level_is_none_for_a_listener(level):
+    """It is shown as it was given."""
+    with pytest.raises(InvalidArgumentError, match=f"{level!r} is not a SocketProtectionLevel"):
+        check_unprotected(level)

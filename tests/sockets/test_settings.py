@@ -42,14 +42,14 @@ def test_what_nobody_has_set_has_its_default(control):
     assert (control.wish, control.count, control.hops, control.size) == (True, None, 128, 7)
     assert control.quality is SocketQualityOfService.NORMAL
     assert control.bounds is DEFAULT_LIMITS
-    assert not ExampleControl.wish.is_set(control)
+    assert not ExampleControl.wish._is_set(control)
 
 
 def test_what_was_set_is_kept_for_this_control(control):
     """Also when it is the default."""
     control.wish = True
     control.count = 5
-    assert ExampleControl.wish.is_set(control)
+    assert ExampleControl.wish._is_set(control)
     assert control.count == 5
     assert ExampleControl().count is None
     control.count = None
@@ -123,7 +123,7 @@ def test_an_enumeration_takes_its_numbers(control):
 def test_after_a_lock_a_property_says_that_it_is_too_late(control):
     """E_ILLEGAL_METHOD_CALL, status UNKNOWN, by name and with the reason."""
     control.wish = False
-    control.lock("after the test has begun")
+    control._lock("after the test has begun")
     with pytest.raises(IllegalMethodCallError) as caught:
         control.wish = True
     assert str(caught.value) == "ExampleControl.wish cannot be set after the test has begun"
@@ -134,7 +134,7 @@ def test_after_a_lock_a_property_says_that_it_is_too_late(control):
 
 def test_a_wrong_value_is_wrong_however_late_it_is(control):
     """The value is judged first."""
-    control.lock("now")
+    control._lock("now")
     with pytest.raises(TypeError):
         control.wish = "yes"
     with pytest.raises(InvalidArgumentError):
@@ -143,16 +143,16 @@ def test_a_wrong_value_is_wrong_however_late_it_is(control):
 
 def test_some_properties_ignore_what_is_set_too_late(control):
     """Without an error."""
-    control.lock("now")
+    control._lock("now")
     control.size = 8
     assert control.size == 7
-    assert not ExampleControl.size.is_set(control)
+    assert not ExampleControl.size._is_set(control)
 
 
 def test_some_properties_can_always_be_set(control):
     """And tell somebody."""
     control.hops = 3
-    control.lock("now")
+    control._lock("now")
     control.hops = 4
     assert control.hops == 4
     assert control.changes == [3, 4]
@@ -160,8 +160,8 @@ def test_some_properties_can_always_be_set(control):
 
 def test_a_lock_can_be_taken_back(control):
     """After a failed connect for one."""
-    control.lock("now")
-    control.unlock()
+    control._lock("now")
+    control._unlock()
     control.wish = False
     assert control.wish is False
 

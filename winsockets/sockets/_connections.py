@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
-from winsockets.errors import IllegalMethodCallError
+from winsockets.errors import BusyError
 from winsockets.foundation import AsyncOperation
 from winsockets.sockets._stream_socket import StreamSocket
 
@@ -58,7 +58,7 @@ class ConnectionQueue:
             if self._ended:
                 return None
             if self._waiting is not None:
-                raise IllegalMethodCallError("connections(): another task waits for the next one already")
+                raise BusyError("connections(): another task waits for the next one already")
             self._waiting = AsyncOperation(self._forget)
             await self._waiting
         return self._sockets.popleft()

@@ -102,7 +102,7 @@ def apply_datagram_options(skt: socket.socket, control: DatagramSocketControl) -
         # Elsewhere a port is exclusive unless all who bind it say otherwise.
         skt.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     set_hop_limit(skt, control.outbound_unicast_hop_limit)
-    if type(control).inbound_buffer_size_in_bytes.is_set(control):
+    if type(control).inbound_buffer_size_in_bytes._is_set(control):
         skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, control.inbound_buffer_size_in_bytes)
     if control.dont_fragment:
         skt.setsockopt(*dont_fragment_option(skt.family))

@@ -76,7 +76,7 @@ class Inbox:
             socket._received.fire(socket, args)
         for reference in self._queues:
             queue = reference()
-            if queue is not None and not queue.put(args, self.queue_bound):
+            if queue is not None and not queue._put(args, self.queue_bound):
                 self.dropped += 1
 
     def end(self) -> None:
@@ -84,7 +84,7 @@ class Inbox:
         for reference in self._queues:
             queue = reference()
             if queue is not None:
-                queue.end()
+                queue._end()
 
 
 class MessageQueue:
@@ -99,7 +99,7 @@ class MessageQueue:
         self._news: AsyncOperation[None] | None = None
         self._ended = False
 
-    def put(self, args: DatagramSocketMessageReceivedEventArgs, bound: int) -> bool:
+    def _put(self, args: DatagramSocketMessageReceivedEventArgs, bound: int) -> bool:
         """Take a message, unless ``bound`` of them wait already; return whether it was taken."""
         if len(self._messages) >= bound:
             return False
@@ -107,7 +107,7 @@ class MessageQueue:
         self._wake()
         return True
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Give what waits, then end."""
         self._ended = True
         self._wake()

@@ -123,7 +123,7 @@ class DatagramLink:
         fail and leave the socket unbound.
         """
         self.opening = True
-        self.control.lock(_TOO_LATE)
+        self.control._lock(_TOO_LATE)
         return self.run(self._open(steps), action)
 
     async def _open(self, steps: Coroutine[Any, Any, _T]) -> _T:
@@ -132,7 +132,7 @@ class DatagramLink:
         finally:
             self.opening = False
             if not self.transports and not self.closed:
-                self.control.unlock()
+                self.control._unlock()
 
     def run(self, steps: Coroutine[Any, Any, _T], action: str) -> AsyncOperation[_T]:
         """Run some steps; closing the socket ends them with OperationAbortedError."""
@@ -221,7 +221,7 @@ class DatagramLink:
             return next(iter(self.transports.values()))
         if not self.transports:
             self.bind(WILDCARDS, 0)
-            self.control.lock(_TOO_LATE)
+            self.control._lock(_TOO_LATE)
         transport = self.transports.get(destination.family)
         if transport is None:
             raise _other_family("send", destination)
@@ -264,7 +264,7 @@ class DatagramLink:
         if self.closed:
             return
         self.closed = True
-        self.control.lock("after the socket was closed")
+        self.control._lock("after the socket was closed")
         transports = list(self.transports.values())
         self.transports.clear()
         for transport in transports:

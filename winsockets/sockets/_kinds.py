@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from winsockets.errors import E_NOTIMPL, InvalidArgumentError, SocketException
 
-__all__ = ["SocketProtectionLevel", "SocketQualityOfService", "check_plain"]
+__all__ = ["SocketProtectionLevel", "SocketQualityOfService", "check_plain", "check_unprotected"]
 
 
 class SocketProtectionLevel(IntEnum):
@@ -50,23 +50,42 @@ _TLS = frozenset(
 
 
 def check_plain(protection_level: int) -> SocketProtectionLevel:
-    """Accept PLAIN_SOCKET and refuse the rest.
+    """Accept PLAIN_SOCKET for connecting, and refuse the rest.
 
     Raises:
         InvalidArgumentError: no such level, or one that is not offered (Bluetooth, SSL 3, null ciphers).
         SocketException: E_NOTIMPL, a TLS level: this version has no TLS.
     """
-    try:
-        level = SocketProtectionLevel(protection_level)
-    except ValueError as problem:
-        raise InvalidArgumentError(
-            f"protection_level: {protection_level!r} is not a SocketProtectionLevel"
-        ) from problem
-    if level is SocketProtectionLevel.PLAIN_SOCKET:
-        return level
+    level = _level(protection_level)
     if level in _TLS:
         raise SocketException(
             f"protection_level: this version has no TLS, so {level.name} cannot be reached; use PLAIN_SOCKET",
             hresult=E_NOTIMPL,
         )
-    raise InvalidArgumentError(f"protection_level: {level.name} is not offered; use PLAIN_SOCKET")
+    if level is not SocketProtectionLevel.PLAIN_SOCKET:
+        raise InvalidArgumentError(f"protection_level: {level.name} is not offered; use PLAIN_SOCKET")
+    return level
+
+
+def check_unprotected(protection_level: int) -> None:
+    """Accept PLAIN_SOCKET for listening, and refuse the rest: a TCP listener has no other level.
+
+    Raises:
+        InvalidArgumentError: another level, or none at all.
+
+    Source: WinRT StreamSocketListener.BindServiceNameAsync.
+    """
+    level = _level(protection_level)
+    if level is not SocketProtectionLevel.PLAIN_SOCKET:
+        raise InvalidArgumentError(
+            f"protection_level: a listener takes PLAIN_SOCKET only, not {level.name}; leave it out"
+        )
+
+
+def _level(protection_level: int) -> SocketProtectionLevel:
+    try:
+        return SocketProtectionLevel(protection_level)
+    except ValueError as problem:
+        raise InvalidArgumentError(
+            f"protection_level: {protection_level!r} is not a SocketProtectionLevel"
+        ) from problem

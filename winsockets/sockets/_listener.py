@@ -18,11 +18,12 @@ from winsockets.networking._hostname import as_host_name
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port
 from winsockets.sockets._connections import ConnectionQueue, Connections
-from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
+from winsockets.sockets._kinds import SocketProtectionLevel, check_unprotected
 from winsockets.sockets._link import from_reactor_thread, global_reactor
 from winsockets.sockets._stream_control import (
     StreamSocketControl,
     StreamSocketListenerControl,
+    accepted_control,
     stream_options,
 )
 from winsockets.sockets._stream_socket import StreamSocket
@@ -159,7 +160,7 @@ class StreamSocketListener:
 
         Call it before binding: it attaches a handler. At most ``limits.connection_queue`` sockets wait in
         it; then accepting pauses. It gives what waits and ends when the listener is closed. A cancelled
-        wait loses no connection; a second one at the same time raises IllegalMethodCallError.
+        wait loses no connection; a second one at the same time raises BusyError.
 
         Raises:
             IllegalMethodCallError: the listener is bound already.
@@ -191,14 +192,13 @@ class StreamSocketListener:
 
         Raises:
             IllegalMethodCallError: no handler is attached, or the listener is bound.
-            InvalidArgumentError: the port is out of range, or the level is not offered.
+            InvalidArgumentError: the port is out of range, or the level is another than PLAIN_SOCKET.
             ObjectClosedError: the listener was closed.
-            SocketException: E_NOTIMPL, a TLS level.
             UnknownServiceError: the services file does not know the name.
 
         Source: WinRT StreamSocketListener.BindServiceNameAsync.
         """
-        check_plain(protection_level)
+        check_unprotected(protection_level)
         return self._bind(None, as_service_name(local_service_name))
 
     def bind_endpoint_async(
@@ -233,7 +233,7 @@ class StreamSocketListener:
                 "bind: attach a handler to connection_received (or take connections()) before binding"
             )
         self._bound = True
-        self._control.lock("after the listener was bound")
+        self._control._lock("after the listener was bound")
         operation = AsyncOperation.run(self._listen(host, port))
         if not operation.called:
             self._binding = operation
@@ -254,14 +254,14 @@ class StreamSocketListener:
                 )
                 interfaces = tuple(address.host for address in addresses)
             self._admission = Admission(self._reactor, limits, control.max_connections)
-            self._accepted_control = control.for_accepted()
+            self._accepted_control = accepted_control(control)
             self._ports = listen_stream(self._port_maker(self._admission), interfaces, port)
         except BaseException as problem:
             self._binding = None
             if self._closed:
                 raise OperationAbortedError("bind: aborted by close") from problem
             self._bound = False
-            control.unlock()
+            control._unlock()
             raise
         self._binding = None
         self._information._port = self._ports[0].number
@@ -321,7 +321,7 @@ class StreamSocketListener:
         if self._closed:
             return
         self._closed = True
-        self._control.lock("after the listener was closed")
+        self._control._lock("after the listener was closed")
         if self._binding is not None:
             self._binding.cancel()
         ended = [port.stopListening() for port in self._ports if port.connected]

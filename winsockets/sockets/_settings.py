@@ -22,12 +22,12 @@ class Control:
     def __init__(self) -> None:
         self._locked: str | None = None
 
-    def lock(self, reason: str) -> None:
+    def _lock(self, reason: str) -> None:
         """Let no property be set from now on; ``reason`` completes "cannot be set"."""
         self._locked = reason
 
-    def unlock(self) -> None:
-        """Take back a ``lock``."""
+    def _unlock(self) -> None:
+        """Take back a ``_lock``."""
         self._locked = None
 
 
@@ -87,7 +87,7 @@ class Setting(Generic[_T]):
         if self._changed is not None:
             self._changed(control, kept)
 
-    def is_set(self, control: Control) -> bool:
+    def _is_set(self, control: Control) -> bool:
         """Whether the program has set it."""
         return self._slot in control.__dict__
 

@@ -17,7 +17,7 @@ from winsockets.sockets._settings import (
 )
 from winsockets.transports._socket_options import StreamOptions
 
-__all__ = ["StreamSocketControl", "StreamSocketListenerControl", "stream_options"]
+__all__ = ["StreamSocketControl", "StreamSocketListenerControl", "accepted_control", "stream_options"]
 
 _KEEP_ALIVE = "Whether the system probes a silent peer (SO_KEEPALIVE). Default False."
 _NO_DELAY = "Whether small writes leave at once (TCP_NODELAY). Default True."
@@ -66,16 +66,6 @@ class StreamSocketListenerControl(Control):
     outbound_unicast_hop_limit = hop_limit("error")
     quality_of_service = quality_of_service()
 
-    def for_accepted(self) -> StreamSocketControl:
-        """Make the control of an accepted socket."""
-        control = StreamSocketControl()
-        for name in _INHERITED:
-            setting = StreamSocketListenerControl.__dict__[name]
-            if isinstance(setting, Setting) and setting.is_set(self):
-                setattr(control, name, getattr(self, name))
-        control.lock("on an accepted socket")
-        return control
-
 
 _INHERITED = (
     "keep_alive",
@@ -87,6 +77,17 @@ _INHERITED = (
 )
 
 
+def accepted_control(control: StreamSocketListenerControl) -> StreamSocketControl:
+    """Make the control of the sockets that a listener accepts."""
+    accepted = StreamSocketControl()
+    for name in _INHERITED:
+        setting = StreamSocketListenerControl.__dict__[name]
+        if isinstance(setting, Setting) and setting._is_set(control):
+            setattr(accepted, name, getattr(control, name))
+    accepted._lock("on an accepted socket")
+    return accepted
+
+
 def stream_options(control: StreamSocketControl | StreamSocketListenerControl) -> StreamOptions:
     """Gather what a control asks of the system."""
     buffer = type(control).outbound_buffer_size_in_bytes
@@ -94,6 +95,6 @@ def stream_options(control: StreamSocketControl | StreamSocketListenerControl) -
         no_delay=control.no_delay,
         keep_alive=control.keep_alive,
         hop_limit=control.outbound_unicast_hop_limit,
-        send_buffer=control.outbound_buffer_size_in_bytes if buffer.is_set(control) else None,
+        send_buffer=control.outbound_buffer_size_in_bytes if buffer._is_set(control) else None,
         low_latency=control.quality_of_service is SocketQualityOfService.LOW_LATENCY,
     )

@@ -163,7 +163,7 @@ class StreamSocket:
             raise IllegalMethodCallError("connect_async: the socket was connected before; make a new one")
         port = remote_port(service, "tcp")
         from_port = local_port(local_service, "tcp")
-        self._control.lock("while the socket is connecting")
+        self._control._lock("while the socket is connecting")
         operation = AsyncOperation.run(self._connect(host, service, port, local_host, from_port))
         if not operation.called:
             self._connecting = operation
@@ -178,10 +178,10 @@ class StreamSocket:
             self._connecting = None
             if self._link.closed:
                 raise OperationAbortedError(f"connect to {host}: aborted by close") from problem
-            self._control.unlock()
+            self._control._unlock()
             raise
         self._connecting = None
-        self._control.lock("after the socket was connected")
+        self._control._lock("after the socket was connected")
         self._information._asked_for = (host, service)
         self._link.connect(protocol)
 
@@ -233,7 +233,7 @@ class StreamSocket:
         if self._link.closed:
             return
         self._link.close()
-        self._control.lock("after the socket was closed")
+        self._control._lock("after the socket was closed")
         if self._connecting is not None:
             self._connecting.cancel()
 

@@ -52,5 +52,5 @@ def stream_socket_pair(
 def _socket(protocol: StreamProtocol, reactor: Any, limits: Limits) -> StreamSocket:
     control = StreamSocketControl()
     control.limits = limits
-    control.lock("on a connected socket")
+    control._lock("on a connected socket")
     return StreamSocket._over(protocol, reactor, control)
