@@ -393,14 +393,46 @@ def test_completed_is_called_once_with_the_operation_and_its_status(
     assert logged() == []
 
 
-def test_completed_is_called_after_the_callbacks() -> None:
-    """Which are Twisted's own way, and came first."""
+@pytest.mark.parametrize("how", ["completed", "failed", "cancelled"])
+def test_completed_is_called_before_the_callbacks(how: str) -> None:
+    """Also before those that were there first, and it leaves the outcome to them as it is."""
+    order: list[object] = []
+    operation: AsyncOperation[int] = AsyncOperation()
+    operation.addBoth(order.append)
+    operation.completed = lambda op, status: order.append(status)
+    end(operation, how)
+    assert order == [operation.status, operation._outcome]
+
+
+def test_whoever_awaits_goes_on_when_completed_was_called() -> None:
+    """A program may set it, await the operation, and look at what it noted."""
     order: list[str] = []
     operation: AsyncOperation[int] = AsyncOperation()
+
+    async def wait() -> None:
+        assert await operation == 7
+        order.append("awaited")
+
+    waiting = Deferred.fromCoroutine(wait())
     operation.completed = lambda op, status: order.append("completed")
-    operation.addCallback(lambda value: order.append("callback"))
     operation.callback(7)
-    assert order == ["callback", "completed"]
+    assert order == ["completed", "awaited"]
+    assert waiting.result is None
+
+
+def test_completed_may_await_and_cancel_the_operation() -> None:
+    """It has ended by then: that gives the outcome, or does nothing."""
+    results: list[int] = []
+    operation: AsyncOperation[int] = AsyncOperation()
+
+    async def on_completed(op: AsyncOperation[int], status: AsyncStatus) -> None:
+        op.cancel()
+        results.append(await op)
+
+    operation.completed = on_completed
+    operation.callback(7)
+    assert results == [7]
+    assert operation.get_results() == 7
 
 
 def test_completed_set_by_a_callback_is_called_once() -> None:

@@ -138,12 +138,8 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             return
         self._outcome = result
         self._status = _COMPLETED
-        # Read first: set by one of the callbacks, it has been called when they are done.
-        completed = self._completed
         # By name: super() would take a tenth of the whole.
         Deferred.callback(self, result)
-        if completed is not None:
-            call_handler("AsyncOperation.completed", completed, self, self._status)
 
     def errback(self, fail: Failure | BaseException | None = None) -> None:
         """End the operation with an error.
@@ -164,11 +160,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         canceled = isinstance(failure.value, OperationCanceledError)
         self._status = AsyncStatus.CANCELED if canceled else AsyncStatus.ERROR
         self._debugInfo = _Unobserved()
-        completed = self._completed
         super().errback(failure)
-        if completed is not None:
-            self._look(failure)
-            call_handler("AsyncOperation.completed", completed, self, self._status)
 
     @classmethod
     def from_result(cls, value: _T) -> Self:
@@ -297,7 +289,9 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     def completed(self) -> Callable[[AsyncOperation[_T], AsyncStatus], object] | None:
         """A callable of (operation, status), called at the end; settable once.
 
-        Set after the end, it is called at once. It may be a coroutine function; its exceptions are logged.
+        It comes before the callbacks and those who await, so that whoever goes on after an ``await`` finds
+        that it was called. Set after the end, it is called at once. It may be a coroutine function; its
+        exceptions are logged.
 
         Raises:
             TypeError: it cannot be called.
@@ -318,10 +312,18 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         if not callable(handler):
             raise TypeError(f"completed: {handler!r} is not callable; it takes (operation, status)")
         self._completed = handler
-        if self._status is not _STARTED:
-            if self._status is not _COMPLETED:
-                self._look(self._outcome)
-            call_handler("AsyncOperation.completed", handler, self, self._status)
+        if self._status is _STARTED:
+            call = (self._tell_completed, (), {})
+            self._callbacks.insert(0, (call, call))
+        else:
+            self._tell_completed(None)
+
+    def _tell_completed(self, result: object) -> object:
+        if self._status is not _COMPLETED:
+            self._look(self._outcome)
+        if self._completed is not None:
+            call_handler("AsyncOperation.completed", self._completed, self, self._status)
+        return result
 
     def get(self) -> _T:
         """Block until the end and return the result; for threads other than the reactor's.
