@@ -375,11 +375,9 @@ class StreamSocketListener:
 
     def __del__(self) -> None:
         """Free the port of a forgotten listener."""
-        # One whose construction failed has none.
-        ports = getattr(self, "_ports", ())
-        if ports and not self._closed:
-            for port in ports:
-                from_reactor_thread(self._reactor, port.stopListening)
+        # One whose construction failed has no ports.
+        if getattr(self, "_ports", ()) and not self._closed:
+            from_reactor_thread(self._reactor, self.close)
             # Last, because a warning may be an error.
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
 
