@@ -1,4 +1,4 @@
-"""What an installed winsockets brings with it, types included, and that the integration command is README's."""
+"""What an installed winsockets brings, types included, and that the integration command is README's."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def main(reactor: object) -> None:
         assert_type(socket.connect_async(HostName("localhost"), "1337"), AsyncOperation[None])
         lines = StreamReader(socket.input_stream)
         assert_type(await lines.read_line_async(), str | None)
-        assert_type(await StreamWriter(socket.output_stream).write_line_async("hello"), int)
+        assert_type(StreamWriter(socket.output_stream).write_line_async("hello"), AsyncOperation[None])
         reader = DataReader(socket.input_stream)
         assert_type(await reader.load_async(4), int)
         assert_type(reader.read_uint32(), int)

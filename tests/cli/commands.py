@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 
 import winsockets
 
-COMMAND = (sys.executable, "-m", "winsockets.cli")
+COMMAND = (sys.executable, "-m", "winsockets")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(winsockets.__file__).parents[1])}
 PATIENCE = 60
 """Seconds after which a process that hangs is ended; none takes nearly that long."""

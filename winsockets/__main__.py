@@ -1,4 +1,4 @@
-"""``python -m winsockets.cli`` is the ``winsockets`` command."""
+"""``python -m winsockets`` is the ``winsockets`` command."""
 
 from __future__ import annotations
 
