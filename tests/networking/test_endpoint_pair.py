@@ -6,6 +6,7 @@ import pytest
 
 from winsockets.errors import InvalidArgumentError
 from winsockets.networking import EndpointPair, HostName
+from winsockets.networking._endpoint_pair import as_endpoint_pair
 
 LOCAL, REMOTE = HostName("127.0.0.1"), HostName("example.com")
 PARTS = ("local_host_name", "local_service_name", "remote_host_name", "remote_service_name")
@@ -91,3 +92,13 @@ def test_pairs_are_compared_by_identity():
 def test_the_repr_shows_all_parts():
     """What a log shows is the expression that makes the pair."""
     assert repr(make(local_host_name=None)) == "EndpointPair(None, '1', HostName('example.com'), '2')"
+
+
+def test_no_pair_is_an_invalid_argument_and_another_object_a_type_error():
+    """None is the null object of WinRT."""
+    pair = make()
+    assert as_endpoint_pair(pair) is pair
+    with pytest.raises(InvalidArgumentError, match="endpoint_pair is None"):
+        as_endpoint_pair(None)
+    with pytest.raises(TypeError, match="not str"):
+        as_endpoint_pair("localhost")

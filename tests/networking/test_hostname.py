@@ -59,6 +59,17 @@ def test_equality_is_that_of_canonical_names():
     assert len({one, same, other}) == 2
 
 
+def test_is_equal_takes_a_string_as_every_call_does():
+    """A string that is no host name is refused, and so is anything else."""
+    host = HostName("example.com")
+    assert host.is_equal("EXAMPLE.com")
+    assert not host.is_equal("example.org")
+    with pytest.raises(InvalidArgumentError, match="'a b' is not a host name"):
+        host.is_equal("a b")
+    with pytest.raises(TypeError, match="int"):
+        host.is_equal(7)
+
+
 def test_it_equals_nothing_that_is_no_host_name():
     """None and strings are not equal to a HostName."""
     host = HostName("example.com")

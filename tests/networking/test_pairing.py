@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv6Address
 from twisted.internet.defer import Deferred
 
 from tests.networking.resolvers import Reactor, Resolver
-from winsockets.errors import ConnectionTimedOutError
+from winsockets.errors import ConnectionTimedOutError, InvalidArgumentError
 from winsockets.foundation import Limits
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
 from winsockets.networking._address import Address
-from winsockets.networking._pairing import get_endpoint_pairs, local_host_toward, sort_endpoint_pairs
+from winsockets.networking._pairing import (
+    as_sort_options,
+    get_endpoint_pairs,
+    local_host_toward,
+    sort_endpoint_pairs,
+)
 
 NONE = HostNameSortOptions.NONE
 LONG = HostNameSortOptions.OPTIMIZE_FOR_LONG_CONNECTIONS
@@ -160,3 +166,19 @@ def test_the_scope_of_a_local_address_is_kept():
 def test_no_way_is_no_local_address():
     """The broadcast address cannot be connected to; that is no error here."""
     assert local_host_toward(Address.ipv4("255.255.255.255", 80)) is None
+
+
+@pytest.mark.parametrize("option", [NONE, LONG, 0, 2])
+def test_sort_options_may_be_numbers(option):
+    """As PyWinRT takes them."""
+    assert as_sort_options(option) is HostNameSortOptions(option)
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [(1, InvalidArgumentError), (-1, InvalidArgumentError), (None, TypeError), ("2", TypeError)],
+)
+def test_sort_options_without_a_meaning_are_refused(option, error):
+    """The value 1 is unused."""
+    with pytest.raises(error, match="sort_options"):
+        as_sort_options(option)

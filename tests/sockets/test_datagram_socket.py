@@ -198,6 +198,14 @@ def test_the_overloads_are_told_apart():
         for arguments in ((), ("127.0.0.1",), (pair, 9), ("127.0.0.1", 9, 9)):
             with pytest.raises(TypeError):
                 call(*arguments)
+        with pytest.raises(InvalidArgumentError, match="endpoint_pair is None"):
+            call(None)
+
+
+def test_options_for_pairs_are_refused_in_the_call():
+    """A value that means nothing is E_INVALIDARG."""
+    with pytest.raises(InvalidArgumentError, match="sort_options"):
+        DatagramSocket.get_endpoint_pairs_async("localhost", 9, 1)
 
 
 @pytest_twisted.ensureDeferred

@@ -510,7 +510,9 @@ async def test_the_pairs_toward_a_host_can_be_connected_to():
         await echo_once(stream_socket, server)
 
 
-@pytest.mark.parametrize("arguments", [(None, "80"), ("localhost", ""), ("localhost", "65536")])
+@pytest.mark.parametrize(
+    "arguments", [(None, "80"), ("localhost", ""), ("localhost", "65536"), ("localhost", "80", 1)]
+)
 def test_pairs_of_nothing_are_refused_at_the_call(arguments):
     """E_INVALIDARG."""
     with pytest.raises(InvalidArgumentError):

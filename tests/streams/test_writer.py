@@ -172,6 +172,27 @@ def test_times_are_units_of_100_ns():
     assert written(("write_time_span", timedelta(microseconds=-2))) == struct.pack(">q", -20)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("write_date_time", None),
+        ("write_date_time", 7),
+        ("write_time_span", None),
+        ("write_time_span", 7),
+        ("write_string", None),
+        ("write_string", b"bytes"),
+        ("measure_string", None),
+        ("measure_string", b"bytes"),
+    ],
+)
+def test_what_is_no_time_and_no_text_is_a_type_error(name, value):
+    """The type is named, and nothing is written."""
+    writer = DataWriter()
+    with pytest.raises(TypeError, match=type(value).__name__):
+        getattr(writer, name)(value)
+    assert writer.unstored_buffer_length == 0
+
+
 def test_times_that_cannot_be_written_are_refused():
     """A moment without a zone, a span longer than 64 bits of units."""
     with pytest.raises(InvalidArgumentError, match="time zone"):

@@ -313,7 +313,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             raise TypeError(f"completed: {handler!r} is not callable; it takes (operation, status)")
         self._completed = handler
         if self._status is _STARTED:
-            call = (self._tell_completed, (), {})
+            call: Any = (self._tell_completed, (), {})
             self._callbacks.insert(0, (call, call))
         else:
             self._tell_completed(None)

@@ -8,7 +8,7 @@ from winsockets.errors import InvalidArgumentError
 from winsockets.networking._hostname import HostName, as_host_name
 from winsockets.networking._services import as_service_name
 
-__all__ = ["EndpointPair"]
+__all__ = ["EndpointPair", "as_endpoint_pair"]
 
 
 @final
@@ -93,3 +93,17 @@ class EndpointPair:
             f"EndpointPair({self._local_host_name!r}, {self._local_service_name!r}, "
             f"{self._remote_host_name!r}, {self._remote_service_name!r})"
         )
+
+
+def as_endpoint_pair(value: EndpointPair) -> EndpointPair:
+    """Check an argument that is an endpoint pair.
+
+    Raises:
+        InvalidArgumentError: the value is None (a null object in WinRT).
+        TypeError: the value is of any other type.
+    """
+    if value is None:
+        raise InvalidArgumentError("endpoint_pair is None; give an EndpointPair")
+    if not isinstance(value, EndpointPair):
+        raise TypeError(f"endpoint_pair is an EndpointPair, not {type(value).__name__}")
+    return value

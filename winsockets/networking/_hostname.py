@@ -90,8 +90,8 @@ class HostName:
         """The adapter and prefix of a local address; None on every HostName a program makes."""
         return self._ip_information
 
-    def is_equal(self, host_name: HostName | None) -> bool:
-        """Tell whether another HostName has the same canonical name.
+    def is_equal(self, host_name: HostName | str | None) -> bool:
+        """Tell whether another host name has the same canonical name.
 
         Args:
             host_name: the other one; None is equal to no HostName.
@@ -99,9 +99,13 @@ class HostName:
         Returns:
             True when the canonical names are equal.
 
+        Raises:
+            InvalidArgumentError: it is a ``str`` that is no host name.
+            TypeError: it is of any other type.
+
         Source: WinRT HostName.IsEqual.
         """
-        return host_name is not None and self._canonical_name == host_name._canonical_name
+        return host_name is not None and self._canonical_name == as_host_name(host_name)._canonical_name
 
     @staticmethod
     def compare(value1: str, value2: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 
+from winsockets.errors import InvalidArgumentError
 from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.networking._address import Address
 from winsockets.networking._endpoint_pair import EndpointPair
@@ -13,7 +14,7 @@ from winsockets.networking._kinds import HostNameSortOptions
 from winsockets.networking._resolution import IResolvingReactor, resolve
 from winsockets.networking._services import Transport
 
-__all__ = ["get_endpoint_pairs", "local_host_toward", "sort_endpoint_pairs"]
+__all__ = ["as_sort_options", "get_endpoint_pairs", "local_host_toward", "sort_endpoint_pairs"]
 
 
 def local_host_toward(address: Address) -> HostName | None:
@@ -36,6 +37,20 @@ def local_host_toward(address: Address) -> HostName | None:
     if address.family == socket.AF_INET6:
         return HostName(Address.ipv6(name[0].partition("%")[0], 0, name[3]).host)
     return HostName(name[0])
+
+
+def as_sort_options(value: int) -> HostNameSortOptions:
+    """Check HostNameSortOptions, which may come as a number.
+
+    Raises:
+        InvalidArgumentError: a bit that has no meaning is set.
+        TypeError: it is not a number.
+    """
+    if not isinstance(value, int):
+        raise TypeError(f"sort_options is a HostNameSortOptions, not {type(value).__name__}")
+    if value & ~HostNameSortOptions.OPTIMIZE_FOR_LONG_CONNECTIONS:
+        raise InvalidArgumentError(f"sort_options: {value!r} is neither 0 nor 2")
+    return HostNameSortOptions(value)
 
 
 def sort_endpoint_pairs(

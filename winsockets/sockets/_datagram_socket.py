@@ -13,8 +13,9 @@ from winsockets.errors import IllegalMethodCallError, NameResolutionError, Socke
 from winsockets.foundation import AsyncOperation, Event, EventRegistrationToken, IClosable
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions, HostNameType
 from winsockets.networking._address import Address, literal_address
+from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
-from winsockets.networking._pairing import get_endpoint_pairs
+from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
 from winsockets.sockets._datagram_binding import WILDCARDS
@@ -212,8 +213,8 @@ class DatagramSocket:
 
     def _target(self, action: str, arguments: tuple[Any, ...]) -> _Target:
         """Find out what a call is about, and refuse a local half on a bound socket."""
-        if len(arguments) == 1 and isinstance(arguments[0], EndpointPair):
-            (pair,) = arguments
+        if len(arguments) == 1:
+            pair = as_endpoint_pair(*arguments)
         elif len(arguments) == 2:
             pair = EndpointPair(None, "", *arguments)
         else:
@@ -322,10 +323,9 @@ class DatagramSocket:
         """
         host = as_host_name(remote_host_name)
         port = remote_port(as_service_name(remote_service_name), "udp")
+        order = as_sort_options(sort_options)
         return AsyncOperation.run(
-            get_endpoint_pairs(
-                host, port, reactor=global_reactor(None), transport="udp", sort_options=sort_options
-            )
+            get_endpoint_pairs(host, port, reactor=global_reactor(None), transport="udp", sort_options=order)
         )
 
     # Ending

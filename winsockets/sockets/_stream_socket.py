@@ -11,7 +11,6 @@ from zope.interface import implementer
 
 from winsockets.errors import (
     IllegalMethodCallError,
-    InvalidArgumentError,
     ObjectClosedError,
     OperationAbortedError,
     SocketErrorStatus,
@@ -20,8 +19,9 @@ from winsockets.errors import (
 from winsockets.foundation import AsyncOperation, IClosable
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
 from winsockets.networking._address import Address
+from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
-from winsockets.networking._pairing import get_endpoint_pairs
+from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
 from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
@@ -144,13 +144,11 @@ class StreamSocket:
         check_plain(protection_level)
         return self._connect_pair(endpoint_pair)
 
-    def _connect_pair(self, pair: EndpointPair | None) -> AsyncOperation[None]:
-        if pair is None:
-            raise InvalidArgumentError("endpoint_pair is None; give an EndpointPair")
-        if not isinstance(pair, EndpointPair):
-            raise TypeError(f"endpoint_pair is an EndpointPair, not {type(pair).__name__}")
-        host = as_host_name(pair.remote_host_name)
-        return self._start(host, pair.remote_service_name, pair.local_host_name, pair.local_service_name)
+    def _connect_pair(self, endpoint_pair: EndpointPair) -> AsyncOperation[None]:
+        pair = as_endpoint_pair(endpoint_pair)
+        return self._start(
+            pair.remote_host_name, pair.remote_service_name, pair.local_host_name, pair.local_service_name
+        )
 
     def _start(
         self, host: HostName, service: str, local_host: HostName | None, local_service: str
@@ -283,17 +281,16 @@ class StreamSocket:
             One pair for each address, the local half filled in.
 
         Raises:
-            InvalidArgumentError: no host or no service.
+            InvalidArgumentError: no host or no service, or options that mean nothing.
 
         Source: WinRT StreamSocket.GetEndpointPairsAsync.
         """
         host = as_host_name(remote_host_name)
         service = as_service_name(remote_service_name)
         port = remote_port(service, "tcp")
+        order = as_sort_options(sort_options)
         return AsyncOperation.run(
-            get_endpoint_pairs(
-                host, port, reactor=global_reactor(None), transport="tcp", sort_options=sort_options
-            )
+            get_endpoint_pairs(host, port, reactor=global_reactor(None), transport="tcp", sort_options=order)
         )
 
     def __enter__(self) -> Self:

@@ -104,8 +104,13 @@ def encoding_of(value: int) -> UnicodeEncoding:
 def to_ticks(span: timedelta) -> int:
     """Count a span in units of 100 ns.
 
+    Raises:
+        TypeError: it is not a timedelta.
+
     Source: WinRT TimeSpan.
     """
+    if not isinstance(span, timedelta):
+        raise TypeError(f"a time span is a timedelta, not {type(span).__name__}")
     seconds = span.days * _SECONDS_PER_DAY + span.seconds
     return seconds * _TICKS_PER_SECOND + span.microseconds * _TICKS_PER_MICROSECOND
 
@@ -123,9 +128,12 @@ def to_date_ticks(moment: datetime) -> int:
 
     Raises:
         InvalidArgumentError: the moment has no time zone.
+        TypeError: it is not a datetime.
 
     Source: WinRT DateTime.
     """
+    if not isinstance(moment, datetime):
+        raise TypeError(f"a moment is a datetime, not {type(moment).__name__}")
     if moment.utcoffset() is None:
         raise InvalidArgumentError(
             f"{moment!r} has no time zone, so nobody can say when that is; give it a tzinfo"

@@ -378,6 +378,7 @@ class DataWriter:
 
         Raises:
             InvalidArgumentError: it has no time zone.
+            TypeError: it is not a datetime.
 
         Source: WinRT DataWriter.WriteDateTime.
         """
@@ -388,6 +389,7 @@ class DataWriter:
 
         Raises:
             InvalidArgumentError: it is longer than 29,247 years.
+            TypeError: it is not a timedelta.
 
         Source: WinRT DataWriter.WriteTimeSpan.
         """
@@ -397,11 +399,13 @@ class DataWriter:
         """Give the number of bytes that a text takes in ``unicode_encoding``.
 
         Raises:
+            TypeError: it is not a str.
             UntranslatableError: it holds half of a surrogate pair.
 
         Source: WinRT DataWriter.MeasureString.
         """
-        if value.isascii():
+        # By its class: bytes have the method too, and are refused.
+        if str.isascii(value):
             return len(value) * ENCODINGS[self._encoding][1]
         return len(self._encode(value))
 
@@ -412,6 +416,7 @@ class DataWriter:
             The number of bytes. ``read_string`` takes it as it is for UTF8, and half of it for the others.
 
         Raises:
+            TypeError: it is not a str.
             UntranslatableError: it holds half of a surrogate pair.
 
         Source: WinRT DataWriter.WriteString.
@@ -423,7 +428,7 @@ class DataWriter:
     def _encode(self, value: str) -> bytes:
         encoding = ENCODINGS[self._encoding][0]
         try:
-            return value.encode(encoding)
+            return str.encode(value, encoding)
         except UnicodeEncodeError as problem:
             raise UntranslatableError(
                 f"the text cannot be {encoding.upper()}: {problem.reason} at character {problem.start}"
