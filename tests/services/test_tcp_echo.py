@@ -272,4 +272,4 @@ async def test_a_stop_says_how_many_it_waits_for(log: list[Any]) -> None:
         await until(lambda: lines(log))
         clock.advance(2.5)
         await stopped
-    assert lines(log)[0] == "Stopping: 1 connections have 2.5 s to finish"
+    assert lines(log)[0] == "Stopping: open connections (1) have 2.5 s to finish"

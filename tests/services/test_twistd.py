@@ -83,7 +83,7 @@ def test_in_the_foreground_it_serves_until_sigterm(echo_on_each_reactor: Echo) -
     echo.signal()
     assert echo.wait() == -signal.SIGTERM
     assert echo.complaints() == []
-    assert "Stopped. TCP: 2 connections, 10000 bytes echoed; 2 closed by the client" in echo.log
+    assert "Stopped. TCP: 2 accepted, 10000 bytes echoed; 2 closed by the client" in echo.log
     assert "UDP: 2 datagrams, 10000 bytes echoed; 0 not answered" in echo.log
     assert echo.files == set()
 
@@ -97,7 +97,7 @@ def test_in_the_background_it_serves_until_sigterm(echo_on_each_reactor: Echo) -
     check_all(echo)
     echo.stop_daemon()
     assert echo.complaints() == []
-    assert "Stopped. TCP: 2 connections, 10000 bytes echoed" in echo.log
+    assert "Stopped. TCP: 2 accepted, 10000 bytes echoed" in echo.log
     assert echo.files == {"twistd.log"}
 
 
@@ -155,7 +155,7 @@ def test_at_sigterm_who_is_connected_may_finish(echo: Echo) -> None:
         client.sendall(b"before")
         assert client.recv(100) == b"before"
         echo.signal()
-        echo.wait_for("Stopping: 1 connections have 10 s to finish")
+        echo.wait_for("Stopping: open connections (1) have 10 s to finish")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
         client.sendall(b"after")
@@ -183,6 +183,33 @@ def test_at_the_end_of_the_drain_time_who_is_left_is_cut_off(echo: Echo) -> None
         assert quiet.recv(1) == b""
     assert "2 cut off" in echo.log
     assert echo.complaints() == []
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_cuts_off_who_is_left(echo: Echo, second: signal.Signals) -> None:
+    """Whoever presses Ctrl-C twice does not wait for the drain time, and sees no traceback."""
+    echo.start("--tcp=0", "--udp=none", "--drain-timeout=1000")
+    with socket.create_connection(("127.0.0.1", echo.ports["tcp", "127.0.0.1"]), timeout=PATIENCE) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        echo.signal()
+        echo.wait_for("Stopping: ")
+        echo.signal(second)
+        assert echo.wait() == -signal.SIGTERM
+        assert client.recv(1) == b""
+    assert "1 cut off" in echo.log
+    assert echo.complaints() == []
+    assert echo.files == set()
+
+
+def test_a_closed_terminal_stops_it_in_good_order(echo: Echo) -> None:
+    """With its last line, and without its pid file."""
+    echo.start(*ANY_PORT)
+    echo.signal(signal.SIGHUP)
+    assert echo.wait() == 0
+    assert "Stopped. " in echo.log
+    assert echo.complaints() == []
+    assert echo.files == set()
 
 
 def test_silence_closes_a_connection(echo: Echo) -> None:

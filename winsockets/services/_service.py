@@ -50,7 +50,7 @@ class EchoService(MultiService):
 
     @property
     def urls(self) -> list[str]:
-        """Where it listens, as "tcp://127.0.0.1:1337" and "udp://[::1]:1337"; none before binding."""
+        """Where it listens, as ``tcp://127.0.0.1:1337`` and ``udp://[::1]:1337``; none before binding."""
         return [url for child in self._children() for url in child.urls]
 
     def bind(self) -> None:
@@ -89,6 +89,11 @@ class EchoService(MultiService):
         """Stop all servers, drained, and say what they did."""
         return Deferred.fromCoroutine(self._stop(super().stopService()))
 
+    def cut_off(self) -> None:
+        """End every TCP connection now; a stop that is under way need not wait any longer."""
+        if self._stream is not None:
+            self._stream.cut_off()
+
     async def _stop(self, stopped: Deferred[object]) -> None:
         await stopped
         _log.info("Stopped. {totals}", totals=" ".join(self._totals()))
@@ -97,7 +102,7 @@ class EchoService(MultiService):
         if self._stream is not None:
             tcp = self._stream.statistics
             yield (
-                f"TCP: {tcp.accepted} connections, {tcp.echoed} bytes echoed; {tcp.completed} closed by the "
+                f"TCP: {tcp.accepted} accepted, {tcp.echoed} bytes echoed; {tcp.completed} closed by the "
                 f"client, {tcp.broken} broken off, {tcp.idle} closed for silence, {tcp.cut_off} cut off."
             )
         if self._datagram is not None:

@@ -42,7 +42,7 @@ class EchoStreamStatistics:
         completed: connections that the client closed, having got everything.
         broken: connections that broke off, by a reset for instance.
         idle: connections that were closed because they were silent.
-        cut_off: connections that were still open when the drain time was over.
+        cut_off: connections that were still open when the drain time was over, or cut short.
         echoed: bytes sent back on connections that have ended.
     """
 
@@ -115,7 +115,7 @@ class EchoStreamService(Service):
 
     @property
     def urls(self) -> list[str]:
-        """The same as "tcp://127.0.0.1:1337"."""
+        """The same as ``tcp://127.0.0.1:1337``."""
         return [as_url("tcp", *endpoint) for endpoint in self.endpoints]
 
     def bind(self) -> None:
@@ -221,12 +221,12 @@ class EchoStreamService(Service):
     async def _stop(self) -> None:
         bound = self._bound
         self.unbind()
-        limit = self._clock.callLater(self._drain_timeout, self._cut_off)
+        limit = self._clock.callLater(self._drain_timeout, self.cut_off)
         for each in bound:
             await each.socket.wait_closed_async()
         if self._open:
             _log.info(
-                "Stopping: {count} connections have {seconds:g} s to finish",
+                "Stopping: open connections ({count}) have {seconds:g} s to finish",
                 count=len(self._open),
                 seconds=self._drain_timeout,
             )
@@ -236,6 +236,7 @@ class EchoStreamService(Service):
         if limit.active():
             limit.cancel()
 
-    def _cut_off(self) -> None:
+    def cut_off(self) -> None:
+        """End every connection now, whatever is on its way: a stop need not wait any longer."""
         for connection in list(self._open):
             connection.end(Outcome.CUT_OFF)

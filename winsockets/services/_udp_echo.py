@@ -122,7 +122,7 @@ class EchoDatagramService(Service):
 
     @property
     def urls(self) -> list[str]:
-        """The same as "udp://127.0.0.1:1337"."""
+        """The same as ``udp://127.0.0.1:1337``."""
         return [as_url("udp", *endpoint) for endpoint in self.endpoints]
 
     def bind(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from winsockets.errors import SocketException
-from winsockets.services._held_signals import HeldSignals
 from winsockets.services._options import Options
 from winsockets.services._reply_policy import ReplyPolicy
 from winsockets.services._service import EchoService
+from winsockets.services._stop_signals import StopSignals
 from winsockets.services._tcp_echo import EchoStreamService
 from winsockets.services._udp_echo import EchoDatagramService, is_broadcast
 
@@ -58,5 +58,5 @@ def makeService(options: Options, *, reactor: Any = None) -> EchoService:
         service.bind()
     except SocketException as problem:
         raise SystemExit(f"winsockets-echo: cannot start: {problem}") from problem
-    HeldSignals(reactor=reactor).setServiceParent(service)
+    StopSignals(service.cut_off, reactor=reactor).setServiceParent(service)
     return service
