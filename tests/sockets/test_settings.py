@@ -12,7 +12,12 @@ from winsockets.errors import (
     SocketErrorStatus,
 )
 from winsockets.foundation import DEFAULT_LIMITS
-from winsockets.sockets import SocketQualityOfService
+from winsockets.sockets import (
+    DatagramSocket,
+    SocketQualityOfService,
+    StreamSocket,
+    StreamSocketListener,
+)
 from winsockets.sockets import _settings as settings
 
 
@@ -170,3 +175,12 @@ def test_limits_are_taken_whole(control):
     """An addition to WinRT."""
     control.bounds = limits(connect_timeout=3.0)
     assert control.bounds.connect_timeout == 3.0
+
+
+@pytest.mark.parametrize("kind", [StreamSocket, StreamSocketListener, DatagramSocket])
+@pytest.mark.parametrize("name", ["client_certificate", "multicast_only", "nodelay"])
+def test_a_control_takes_no_other_properties(kind, name):
+    """What this version does not have and what is misspelt is refused, not taken in silence."""
+    control = kind().control
+    with pytest.raises(AttributeError, match=name):
+        setattr(control, name, True)

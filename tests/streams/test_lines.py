@@ -363,3 +363,14 @@ async def test_the_echo_programs_port_line_by_line():
     reader = StreamReader(stream_in)
     response = await reader.read_line_async()
     assert response == "test"
+
+
+@pytest.mark.parametrize("text", [None, b"bytes", 7])
+def test_what_is_no_text_is_a_type_error(text):
+    """Nothing of it is kept."""
+    stream = InMemoryRandomAccessStream()
+    writer = StreamWriter(stream)
+    with pytest.raises(TypeError, match=type(text).__name__):
+        writer.write_async(text)
+    writer.flush_async()
+    assert stream.size == 0

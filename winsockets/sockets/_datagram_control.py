@@ -37,6 +37,8 @@ class DatagramSocketControl(Control):
     Source: WinRT DatagramSocketControl; ``limits`` is an addition.
     """
 
+    __slots__ = ("_transports",)
+
     dont_fragment = flag(
         False,
         "Whether datagrams may not be split on the way; longer ones fail (MESSAGE_TOO_LONG). Default False.",

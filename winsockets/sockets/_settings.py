@@ -17,10 +17,17 @@ _T = TypeVar("_T")
 
 
 class Control:
-    """Base of the control classes: knows why its properties can no longer be set, if so."""
+    """Base of the control classes: knows why its properties can no longer be set, if so.
+
+    A control takes no other attributes: setting a property that this version does not have, or that is
+    misspelt, raises AttributeError.
+    """
+
+    __slots__ = ("__weakref__", "_locked", "_values")
 
     def __init__(self) -> None:
         self._locked: str | None = None
+        self._values: dict[str, Any] = {}
 
     def _lock(self, reason: str) -> None:
         """Let no property be set from now on; ``reason`` completes "cannot be set"."""
@@ -61,7 +68,6 @@ class Setting(Generic[_T]):
         """Learn the property's name."""
         self._owner = owner.__name__
         self._name = name
-        self._slot = f"_{name}"
 
     @overload
     def __get__(self, control: None, owner: type) -> Setting[_T]: ...
@@ -73,7 +79,7 @@ class Setting(Generic[_T]):
         """Return the value."""
         if control is None:
             return self
-        value = control.__dict__.get(self._slot, control)
+        value = control._values.get(self._name, control)
         return self._default() if value is control else cast(_T, value)
 
     def __set__(self, control: Control, value: _T) -> None:
@@ -83,13 +89,13 @@ class Setting(Generic[_T]):
             if self._late == "ignored":
                 return
             raise IllegalMethodCallError(f"{self._owner}.{self._name} cannot be set {control._locked}")
-        control.__dict__[self._slot] = kept
+        control._values[self._name] = kept
         if self._changed is not None:
             self._changed(control, kept)
 
     def _is_set(self, control: Control) -> bool:
         """Whether the program has set it."""
-        return self._slot in control.__dict__
+        return self._name in control._values
 
 
 def flag(default: bool, doc: str) -> Setting[bool]:

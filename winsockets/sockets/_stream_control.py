@@ -34,6 +34,8 @@ class StreamSocketControl(Control):
     Source: WinRT StreamSocketControl.
     """
 
+    __slots__ = ()
+
     keep_alive = flag(False, _KEEP_ALIVE)
     limits = limits()
     no_delay = flag(True, _NO_DELAY)
@@ -54,6 +56,8 @@ class StreamSocketListenerControl(Control):
 
     Source: WinRT StreamSocketListenerControl; ``limits`` and ``max_connections`` are additions.
     """
+
+    __slots__ = ()
 
     keep_alive = flag(False, _KEEP_ALIVE)
     limits = limits()

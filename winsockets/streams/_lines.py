@@ -182,6 +182,7 @@ class StreamWriter:
             ObjectClosedError: the writer was closed.
             SocketException: the stream refused the 64 KiB; the text is kept, and the next write or flush
                 tries again.
+            TypeError: the text is not a str.
             UntranslatableError: the text holds half of a surrogate pair; nothing of it is added.
 
         Source: .NET StreamWriter.WriteAsync.
@@ -189,7 +190,7 @@ class StreamWriter:
         if self._closed:
             raise ObjectClosedError("a write to a StreamWriter that was closed")
         try:
-            data = text.encode()
+            data = str.encode(text)
         except UnicodeEncodeError as problem:
             raise UntranslatableError(
                 f"the text cannot be UTF-8: {problem.reason} at character {problem.start}"
