@@ -115,7 +115,7 @@ class InputStream(_Stream):
         count = unsigned(count, "count", 64)
         if not count:
             return AsyncOperation.from_result(b"")
-        return ExactOperation(self, count).begin(self.read(count))
+        return ExactOperation(self, count)._begin(self.read(count))
 
     def read_async(
         self, buffer: WriteableBuffer, count: int, options: InputStreamOptions
@@ -160,7 +160,7 @@ class InputStream(_Stream):
             ended: AsyncOperationWithProgress[Buffer, int] = AsyncOperationWithProgress()
             ended.callback(fill(target, b""))
             return ended
-        return FillOperation(self, target, count, partial).begin(self.read(count))
+        return FillOperation(self, target, count, partial)._begin(self.read(count))
 
     def as_stream_for_read(self) -> Self:
         """Return the stream itself: what .NET's adapter adds it has already.

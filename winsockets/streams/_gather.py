@@ -63,7 +63,7 @@ class GatheringOperation(AsyncOperation[_T]):
     def _give_up(self, problem: Failure | BaseException) -> None:
         """End the operation after a read that failed or was cancelled."""
 
-    def begin(self, first: AsyncOperation[bytes]) -> Self:
+    def _begin(self, first: AsyncOperation[bytes]) -> Self:
         """Go on from the first read, which the caller has started."""
         if not first.called:
             self._wait_for(first)

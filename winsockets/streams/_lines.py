@@ -104,7 +104,7 @@ class StreamReader:
             return AsyncOperation.from_result(line)
         first = self._source.read(READ_SIZE)
         self._reading = True
-        return _LineOperation(self, self._source).begin(first)
+        return _LineOperation(self, self._source)._begin(first)
 
     def __aiter__(self) -> Self:
         return self

@@ -250,7 +250,7 @@ class DataReader(UnreadBytes):
             return operation
         first = source.read(operation._wanted)
         self._loading = True
-        return operation.begin(first)
+        return operation._begin(first)
 
     # Taking
 

@@ -58,7 +58,7 @@ class DataWriterStoreOperation(AsyncOperation[int]):
     _writer: DataWriter
 
     @classmethod
-    def following(cls, writing: AsyncOperation[int], writer: DataWriter) -> DataWriterStoreOperation:
+    def _following(cls, writing: AsyncOperation[int], writer: DataWriter) -> DataWriterStoreOperation:
         """Make the store of a writer whose one write is pending."""
         self = cls(_cancel_writing)
         self._writing = writing
@@ -198,7 +198,7 @@ class DataWriter:
             self._stored()
             return _ended(writing.get_results())
         self._storing = True
-        return DataWriterStoreOperation.following(writing, self)
+        return DataWriterStoreOperation._following(writing, self)
 
     def _stored(self) -> None:
         self._data = bytearray()
