@@ -367,6 +367,15 @@ def test_a_listen_that_is_not_allowed_is_denied_not_in_use() -> None:
     assert result.hresult & 0xFFFF == 10013
 
 
+def test_a_listen_that_fails_for_another_reason_is_not_called_in_use() -> None:
+    """The number has no row in the table, and the system's words stand in the message."""
+    problem = error.CannotListenError("fe80::1", 80, OSError(errno.EINVAL, "Invalid argument"))
+    result = translate(problem, "listen on fe80::1 port 80")
+    assert type(result) is SocketException
+    assert (result.status, result.errno) == (SocketErrorStatus.UNKNOWN, errno.EINVAL)
+    assert str(result) == "listen on fe80::1 port 80: Invalid argument (EINVAL)"
+
+
 def test_a_real_refusal_of_the_system_is_recognised() -> None:
     """No table of ours stands between the kernel and this."""
     with socket.socket() as taken, socket.socket() as client:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 import pytest_twisted
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.logger import capturedLogs
 
@@ -218,6 +219,37 @@ async def test_options_that_the_system_refuses_fail_the_listening():
         with pytest.raises(SocketException, match=r"^listen on 127\.0\.0\.1 port 0: ") as caught:
             made.listen()
         assert caught.value.errno == errno.EINVAL
+
+
+@pytest_twisted.ensureDeferred
+async def test_opening_and_closing_leaves_the_log_alone():
+    """Who listens has more to say than that a factory starts."""
+    with capturedLogs() as events:
+        async with ports() as made:
+            made.listen()
+    assert events == []
+
+
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_a_socket_that_may_not_listen_is_closed():
+    """An address can be free to bind and taken when it comes to listening."""
+
+    class Slow(socket.socket):
+        def bind(self, address):
+            super().bind(address)
+            first.listen()
+
+    with socket.socket() as first:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        first.bind(("127.0.0.1", 0))
+        async with ports() as made:
+            port = made.make("127.0.0.1", first.getsockname()[1])
+            skt = Slow(fileno=port.createInternetSocket().detach())
+            port.createInternetSocket = lambda: skt
+            with pytest.raises(CannotListenError):
+                port.startListening()
+            assert skt.fileno() == -1
 
 
 @NEEDS_LINUX

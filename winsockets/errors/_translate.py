@@ -135,7 +135,7 @@ def _build(problem: BaseException, action: str, datagram: bool) -> SocketExcepti
             f"{action}: permission denied{detail}; ports below 1024 and broadcast need rights", errno=number
         )
     if row is None:
-        row = next((row_of_status(status) for kind, status in _BY_KIND if isinstance(problem, kind)), None)
+        row = _row_of_kind(problem, number)
     if row is None:
         return SocketException(f"{action}: {_reason(problem)}{detail}", errno=number)
     if datagram and row.status in _NO_LISTENER:
@@ -143,6 +143,13 @@ def _build(problem: BaseException, action: str, datagram: bool) -> SocketExcepti
             f"{action}: nobody listens at the peer's port{detail}; start the peer first", errno=number
         )
     return _from_row(row, action, number, detail)
+
+
+def _row_of_kind(problem: BaseException, number: int | None) -> Row | None:
+    if isinstance(problem, error.CannotListenError) and number is not None:
+        # Twisted raises it for whatever is wrong with an address: the number says that it is not in use.
+        return None
+    return next((row_of_status(status) for kind, status in _BY_KIND if isinstance(problem, kind)), None)
 
 
 def _from_row(row: Row, action: str, number: int | None, detail: str) -> SocketException:
@@ -153,13 +160,19 @@ def _from_row(row: Row, action: str, number: int | None, detail: str) -> SocketE
 
 def _number(problem: BaseException) -> int | None:
     """Dig out the errno: Twisted keeps it in osError, or in the error of the system that it wraps."""
-    if isinstance(problem, error.CannotListenError):
-        return _number(problem.socketError) if isinstance(problem.socketError, BaseException) else None
+    problem = _of_system(problem)
     number = getattr(problem, "osError", None)
     if number is None:
         number = getattr(problem, "errno", None)
     return number if isinstance(number, int) else None
 
 
+def _of_system(problem: BaseException) -> BaseException:
+    if isinstance(problem, error.CannotListenError) and isinstance(problem.socketError, BaseException):
+        return problem.socketError
+    return problem
+
+
 def _reason(problem: BaseException) -> str:
+    problem = _of_system(problem)
     return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet import tcp
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
@@ -109,9 +110,38 @@ class ListeningPort(tcp.Port):
         return skt
 
     def startListening(self) -> None:
-        """Bind and listen, and accept while the admission says so."""
-        super().startListening()
+        """Bind and listen, and accept while the admission says so.
+
+        Unlike Twisted's it says nothing in the log, holds no descriptor in reserve, and leaves no socket open
+        when the system refuses to listen.
+
+        Raises:
+            CannotListenError: the system refuses.
+        """
+        try:
+            skt = self.createInternetSocket()
+            try:
+                skt.bind(self._sockaddr())
+                skt.listen(self.backlog)
+            except OSError:
+                skt.close()
+                raise
+        except OSError as problem:
+            raise CannotListenError(self.interface, self.port, problem) from problem
+        self._realPortNumber = skt.getsockname()[1]
+        self.socket = skt
+        self.fileno = skt.fileno  # type: ignore[method-assign]
+        self.connected = True
+        cast(StreamFactory, self.factory).doStart()
+        self.startReading()
         self._admission.add(self)
+
+    def _sockaddr(self) -> Any:
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return socket.getaddrinfo(self.interface, self.port, type=self.socketType, flags=flags)[0][4]
+
+    def _logConnectionLostMsg(self) -> None:
+        """Say nothing: who closes it has more to say."""
 
     @property
     def number(self) -> int:
