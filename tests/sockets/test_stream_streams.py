@@ -267,6 +267,7 @@ async def test_closing_the_input_stream_throws_away_what_comes_and_the_output_go
     async with connected() as (stream_socket, peer):
         reading = stream_socket.input_stream.read_async(Buffer(10), 10, NONE)
         peer.sendall(b"some")
+        await turn(3)
         stream_socket.input_stream.close()
         with pytest.raises(OperationAbortedError):
             reading.get_results()
