@@ -39,7 +39,7 @@ def test_none_is_no_port() -> None:
     """The other transport keeps its default."""
     options = parse("--tcp", "none")
     assert (options["tcp"], options["udp"]) == ([], ["1337"])
-    options = parse("--udp", "none")
+    options = parse("--udp", "none", "--udp", "none")
     assert (options["tcp"], options["udp"]) == (["1337"], [])
 
 
@@ -59,6 +59,7 @@ def test_a_port_may_be_a_name_from_the_services_file() -> None:
         ("::", ("::",)),
         ("0:0::1", ("::1",)),
         ("[::1]", ("::1",)),
+        ("fe80::1%lo", ("fe80::1%lo",)),
     ],
 )
 def test_the_interface_is_an_address_or_all_of_them(given: str, addresses: tuple[str, ...]) -> None:
@@ -105,6 +106,12 @@ NONSENSE = {
     "a multicast address": (["--interface", "224.0.0.1"], "--interface: 224.0.0.1"),
     "a multicast address of IPv6": (["--interface", "ff02::1"], "--interface: ff02::1"),
     "the broadcast address": (["--interface", "255.255.255.255"], "--interface: 255.255.255.255"),
+    "a link-local address alone": (
+        ["--interface", "fe80::1"],
+        "--interface: fe80::1 is on each",
+    ),
+    "an IPv4 address in IPv6": (["--interface", "::ffff:127.0.0.1"], "write 127.0.0.1"),
+    "two addresses": (["--interface", "127.0.0.1", "--interface", ""], "--interface is given twice"),
     "no connections": (["--max-connections", "0"], "--max-connections: '0'"),
     "half a connection": (["--max-connections", "0.5"], "--max-connections: '0.5'"),
     "a word for a number": (["--max-connections", "many"], "--max-connections: 'many'"),

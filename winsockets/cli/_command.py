@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -20,6 +21,7 @@ __all__ = ["main"]
 
 _DEFAULT_SIZE = 64
 _LARGEST = 1 << 30
+_MOST = 10**12
 _LONGEST_WAIT = 86400.0
 _EPILOG = """
 Exit status: 0 when every reply came back identical, 1 when not, 2 for a wrong command line, 130 after Ctrl-C.
@@ -59,6 +61,19 @@ def _seconds_above_0(ctx: click.Context, param: click.Parameter, value: str) -> 
     return seconds
 
 
+def _whole_number(largest: int) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
+    """A number of things; click's own range leaves it open what is wrong with "1e3"."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+        if value is None:
+            return None
+        if not re.fullmatch("[0-9]{1,18}", value) or not 1 <= int(value) <= largest:
+            raise click.BadParameter(f"{value!r} is not a whole number from 1 to {largest}", ctx, param)
+        return int(value)
+
+    return check
+
+
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
@@ -89,7 +104,7 @@ def main() -> None:
 @main.command(epilog=_EPILOG)
 @click.argument("url", callback=_url)
 @click.argument("text", nargs=-1)
-@click.option("--count", type=click.IntRange(1), metavar="N", help="Send N messages and measure.")
+@click.option("--count", callback=_whole_number(_MOST), metavar="N", help="Send N messages and measure.")
 @click.option(
     "--interval",
     callback=_seconds,
@@ -99,7 +114,7 @@ def main() -> None:
 )
 @click.option(
     "--size",
-    type=click.IntRange(1, _LARGEST),
+    callback=_whole_number(_LARGEST),
     metavar="BYTES",
     help="Make messages of this size, numbered in front, instead of sending TEXT.  "
     f"[default: {_DEFAULT_SIZE}, with --count and no TEXT]",

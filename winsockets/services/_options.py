@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from twisted.python import usage
 
@@ -23,10 +23,12 @@ _SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _LONGEST = 1_000_000
 """Seconds, more than eleven days. What a system call takes ends at 24 days (poll(2), in milliseconds)."""
 
-_REPEATABLE = {
+_OWN_METHODS = {
     "tcp": "Serve TCP on this port: a number, 0 for any free one, or a name from the services file. May be "
     "given several times. 'none' is no TCP. [default: 1337]",
     "udp": "Serve UDP on this port; as for --tcp. [default: 1337]",
+    "interface": "The local address to serve. Without it: this machine only, 127.0.0.1 and ::1. An empty one "
+    "('') is every interface, IPv4 and IPv6.",
 }
 
 _EXAMPLES = """
@@ -62,8 +64,6 @@ class Options(usage.Options):
     ]  # fmt: skip
 
     optParameters = [  # noqa: RUF012
-        ["interface", None, None, "The local address to serve. Without it: this machine only, 127.0.0.1 and "
-         "::1. An empty one ('') is every interface, IPv4 and IPv6."],
         ["max-connections", None, "none", "How many TCP clients may be connected at once; the next ones wait "
          "until one goes. 'none': as many as there are file descriptors."],
         ["idle-timeout", None, "600", "Close a TCP connection on which nothing was sent or taken for so many "
@@ -81,7 +81,8 @@ class Options(usage.Options):
         super().__init__()
         self["tcp"] = []
         self["udp"] = []
-        self.docs.update(_REPEATABLE)
+        self["interface"] = None
+        self.docs.update(_OWN_METHODS)
 
     def opt_tcp(self, port: str) -> None:
         """Take one more TCP port."""
@@ -90,6 +91,12 @@ class Options(usage.Options):
     def opt_udp(self, port: str) -> None:
         """Take one more UDP port."""
         self["udp"].append(port)
+
+    def opt_interface(self, address: str) -> None:
+        """Take the address; a second one would only replace it."""
+        if self["interface"] is not None:
+            raise usage.UsageError("--interface is given twice; one address is served, or '' for all of them")
+        self["interface"] = address
 
     def parseArgs(self, *rest: str) -> None:
         """Refuse what is not an option."""
@@ -134,7 +141,7 @@ class Options(usage.Options):
 def _ports(transport: Transport, given: list[str]) -> list[str]:
     if not given:
         return [_DEFAULT_PORT]
-    if given == ["none"]:
+    if set(given) == {"none"}:
         return []
     ports: list[str] = []
     for text in given:
@@ -168,6 +175,11 @@ def _addresses(text: str | None) -> tuple[str, ...]:
     literal = ip_address(host.canonical_name)
     if literal.is_multicast or literal == _BROADCAST:
         raise usage.UsageError(f"--interface: {text} is an address of many; give one of this machine")
+    if isinstance(literal, IPv6Address):
+        if literal.is_link_local and literal.scope_id is None:
+            raise usage.UsageError(f"--interface: {text} is on each network; say which one: {literal}%eth0")
+        if literal.ipv4_mapped is not None:
+            raise usage.UsageError(f"--interface: {text} is an IPv4 address; write {literal.ipv4_mapped}")
     return (host.canonical_name,)
 
 
