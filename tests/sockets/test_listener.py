@@ -517,6 +517,58 @@ async def test_limits_of_the_listener_are_those_of_its_connections():
             await handler.close()
 
 
+# Pausing
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_paused_listener_lets_clients_wait_until_it_is_resumed():
+    """In the backlog; in a handler it counts from the next connection on. More often does no harm."""
+    handler = Handler()
+
+    def take_one(sender, args):
+        handler(sender, args)
+        sender.pause()
+        sender.pause()
+
+    async with bound(handler=take_one) as listener:
+        with client(listener), client(listener), client(listener):
+            for count in (1, 2, 3):
+                await until(lambda count=count: len(handler.calls) == count)
+                await turn(5)
+                assert len(handler.calls) == count
+                listener.resume()
+                listener.resume()
+        await handler.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_listener_paused_by_program_and_limit_waits_for_both():
+    """Neither releases for the other."""
+    handler = Handler()
+    async with bound(handler=handler, max_connections=1) as listener:
+        with client(listener), client(listener):
+            await until(lambda: handler.calls)
+            listener.pause()
+            await handler.close()
+            await turn(5)
+            assert len(handler.calls) == 1
+            listener.resume()
+            await until(lambda: len(handler.calls) == 2)
+        await handler.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_pausing_a_listener_that_is_not_bound_does_nothing():
+    """Before as after."""
+    listener = StreamSocketListener()
+    listener.pause()
+    listener.resume()
+    async with bound(handler=greet) as listener:
+        listener.close()
+        listener.pause()
+        listener.resume()
+
+
 # Closing
 
 

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from tests.transports.loopback import (
     HOSTS,
+    NEEDS_LINUX,
     connected_protocol,
     delivered,
     limits,
@@ -114,6 +115,7 @@ async def test_closing_with_unread_bytes_resets_the_connection(host):
             await rest(peer)
 
 
+@NEEDS_LINUX
 @pytest_twisted.ensureDeferred
 async def test_closing_with_bytes_that_only_the_system_has_received_resets_the_connection():
     """They are unread too."""
