@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 ALL_INTERFACES = ("::", "0.0.0.0")
-"""Both families; Linux wants the IPv6 one first when both get the same port."""
+"""Those of both families, each by a socket of its own."""
 
 
 class StreamSocketListenerConnectionReceivedEventArgs:
