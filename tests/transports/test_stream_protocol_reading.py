@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 import pytest
 import pytest_twisted
@@ -26,7 +27,13 @@ from tests.transports.loopback import (
     turn,
     until,
 )
-from winsockets.errors import BusyError, OperationAbortedError, ResetByPeerError, SocketErrorStatus
+from winsockets.errors import (
+    BusyError,
+    ConnectionAbortError,
+    OperationAbortedError,
+    ResetByPeerError,
+    SocketErrorStatus,
+)
 from winsockets.foundation import AsyncStatus
 from winsockets.transports import StreamProtocol
 from winsockets.transports._socket_options import StreamOptions
@@ -353,6 +360,32 @@ async def test_a_hang_up_while_paused_loses_no_byte(size):
         assert got == data
         assert problem.errno == errno.ECONNRESET
         assert problem.status is SocketErrorStatus.CONNECTION_RESET_BY_PEER
+
+
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_a_hang_up_while_paused_after_the_peers_end_is_an_end_for_reads():
+    """On every reactor: the peer had said all it wanted to. Writes hear that the connection is gone."""
+    bounds = limits(read_high_water=1, read_size=1_000)
+    async with connected_protocol(bounds=bounds, options=SMALL, receive_buffer=4_096) as (protocol, peer):
+        data = b"!" + pattern(100_000)
+        peer.sendall(b"!")
+        await until(lambda: protocol.transport not in readers())
+        await sent(peer, data[1:])
+        peer.shutdown(socket.SHUT_WR)
+        await delivered(peer)
+        writing = protocol.write(bytes(1_000_000))
+        reset(peer)
+        with pytest.raises(ConnectionAbortError) as caught:
+            await writing
+        assert caught.value.errno == errno.EPIPE
+        assert not protocol.lost
+        got = bytearray()
+        while piece := await protocol.read(65_536):
+            got += piece
+        assert got == data
+        await protocol.when_lost()
+        assert await protocol.read(1) == b""
 
 
 def test_reading_is_resumed_at_the_low_water_mark():

@@ -162,8 +162,11 @@ class StreamTransport(tcp.Connection):
         outcome = self.doRead()
         if outcome is None:
             self._receive_rest_soon()
+        elif outcome is _DONE:
+            # The source has the error, and knows whether the peer had ended its stream before it.
+            self.readConnectionLost(Failure(_DONE))
         else:
-            self.connectionLost(Failure(self._hang_up if outcome is _DONE else outcome))
+            self.connectionLost(Failure(outcome))
 
     def loseWriteConnection(self) -> None:
         """End the sending direction."""
