@@ -170,7 +170,8 @@ async def test_what_waits_can_be_ended_all_at_once(how):
                 write = stream.write_async(bytes(500))
                 if write.status is AsyncStatus.STARTED:
                     waiting.append(write)
-            with pytest.raises(SocketException, match="5 datagrams wait already"):
+            place = f"send to 127.0.0.1 port {receiver.information.local_port}: 5 datagrams wait already"
+            with pytest.raises(SocketException, match=place):
                 stream.write_async(bytes(500))
             if how == "close":
                 socket.close()

@@ -530,6 +530,52 @@ def test_whichever_way_the_reactor_comes_the_news_are_told_first(way):
         assert isinstance(order[0], ResetByPeerError)
 
 
+def test_news_that_a_waiting_write_meets_are_told_before_it_ends():
+    """As for one that need not wait; and a write of several ends after them too."""
+    receiver = Recorder()
+    with transport_on(bound(), receiver) as transport:
+        transport.connect(nobody())
+        transport.send(b"1", None)
+        several, waiting = transport.send_many([b"2"], None), transport.send(b"3", None)
+        assert several.status is STARTED
+        order = []
+        receiver.hook = lambda problem: order.append("news")
+        several.completed = lambda sender, status: order.append("several")
+        waiting.completed = lambda sender, status: order.append("waiting")
+        transport.doWrite()
+        transport.doWrite()
+        assert order == ["news", "several", "news", "waiting"]
+
+
+def test_the_peer_by_name_is_the_peer():
+    """Sending to it there is sending on the connection, with what the system says of that."""
+    receiver = Recorder()
+    peer = nobody()
+    with transport_on(bound(), receiver) as transport:
+        transport.connect(peer)
+        transport.send(b"1", peer.sockaddr)
+        operations = [transport.send(b"2", peer.sockaddr), transport.send_many([b"3"], peer.sockaddr)]
+        transport.doWrite()
+        transport.doWrite()
+        assert [operation.get_results() for operation in operations] == [1, 1]
+        assert [problem.errno for problem in receiver.heard] == [errno.ECONNREFUSED] * 2
+        refusal = transport.send_many([b"4"], peer.sockaddr)
+        transport.doWrite()
+        assert refusal.get_results() == 1
+
+
+def test_messages_name_the_peer_of_a_connected_transport():
+    """Of what is too long, and of what comes too late."""
+    with bound() as far, transport_on(bound()) as transport:
+        transport.connect(address_of(far))
+        place = f"send to 127.0.0.1 port {far.getsockname()[1]}: "
+        with pytest.raises(MessageTooLongError, match=place):
+            transport.send(bytes(65_508), None).get_results()
+        transport.close()
+        with pytest.raises(ObjectClosedError, match=place):
+            transport.send(b"x", None)
+
+
 @pytest.mark.parametrize("way", ["doRead", "doWrite", "readConnectionLost"])
 @pytest.mark.parametrize("meddling", ["cancel", "close", "cancel_sends"])
 def test_who_hears_the_news_may_end_everything(meddling, way):
@@ -572,14 +618,19 @@ def test_a_write_that_had_left_ends_well_when_the_transport_closes_before_the_ne
 
 def test_the_news_are_told_though_the_write_that_met_them_is_cancelled():
     """It waits for a turn even with nothing to send."""
+    from twisted.internet import reactor
+
     receiver = Recorder()
     with transport_on(bound(), receiver) as transport:
         transport.connect(nobody())
         transport.send(b"1", None)
         transport.send(b"2", None).cancel()
         assert receiver.heard == []
+        assert transport in reactor.getWriters()
         transport.doWrite()
         assert len(receiver.heard) == 1
+        transport.doWrite()
+        assert transport not in reactor.getWriters()
 
 
 def test_one_send_asks_only_so_often(monkeypatch):
@@ -688,6 +739,9 @@ async def test_an_interface_without_room_is_tried_again_later():
             assert operations[0].status is COMPLETED
             assert operations[-1].status is STARTED
             # The socket is writable all the time, so waiting for that would keep the reactor busy.
+            assert transport not in reactor.getWriters()
+            retry = transport._retry
+            await until(lambda: transport._retry not in (retry, None))
             assert transport not in reactor.getWriters()
             run("tc", "qdisc", "del", "dev", "lo", "root")
             for operation in operations:

@@ -160,6 +160,7 @@ async def test_a_link_local_sender_keeps_its_scope():
                 assert receiver.destinations == [f"fe80::1%{index}"]
                 transport.connect(Address.ipv6("fe80::1", source[1], index))
                 assert transport.is_peer(source)
+                assert transport.is_peer((*source[:2], 99, index))  # a flow label is no part of an address
                 assert not transport.is_peer((*source[:3], index + 1))
                 transport.send(b"y", source)
                 await until(lambda: drained(sender) == [b"y"])

@@ -54,6 +54,20 @@ def test_an_ipv6_address_is_read_out_with_its_scope(address, index):
     assert scope == (str(index) if address.is_link_local else "")
 
 
+@pytest.mark.parametrize(
+    ("level", "kind"),
+    [
+        (socket.SOL_SOCKET, IP_PKTINFO),
+        (socket.SOL_SOCKET, IPV6_PKTINFO),
+        (socket.IPPROTO_IP, IPV6_PKTINFO),
+        (socket.IPPROTO_IPV6, IP_PKTINFO),
+    ],
+)
+def test_other_messages_are_passed_over(level, kind):
+    """The same number means something else on another level."""
+    assert destination_of([(level, kind, bytes(range(40)))]) == ""
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_system_tells_when_it_was_asked(family):
     """On a socket that is bound to all addresses."""
