@@ -2,8 +2,8 @@
 
 Twisted's epoll reactor gives each ready descriptor to ``log.callWithLogger``, which calls its way through
 ``callWithContext`` and ``context.call`` to ``_doReadOrWrite``, and that calls ``doRead``. Here the poll loop
-does in place what those do. What is rare (an error or a hangup, a ``logPrefix`` that fails) still goes
-Twisted's way.
+does in place what those do for a descriptor that can be read, or written. Whatever else comes (both at once,
+an error, a hangup, a ``logPrefix`` that fails) goes Twisted's way.
 
 This leans on the internals of Twisted 26.10; ``tests/reactor/test_internals.py`` asks for each of them:
 
@@ -21,10 +21,9 @@ from twisted.internet.epollreactor import EPOLLIN, EPOLLOUT, EPollReactor
 from twisted.internet.main import installReactor
 from twisted.internet.posixbase import _NO_FILEDESC
 from twisted.python import context, log
+from twisted.python.log import ILogContext
 
 __all__ = ["DirectEPollReactor", "install"]
-
-_USUAL = EPOLLIN | EPOLLOUT
 
 
 class DirectEPollReactor(EPollReactor):
@@ -45,9 +44,10 @@ class DirectEPollReactor(EPollReactor):
         """
         selectables = self._selectables
         ready = self._poller.poll(-1 if timeout is None else timeout, len(selectables))
-        surrounding = context.get(log.ILogContext)
+        surrounding = context.get(ILogContext)
         contexts = context.theContextTracker.currentContext().contexts
         contexts.append({})
+        why: Any
         try:
             for number, event in ready:
                 descriptor = selectables.get(number)
@@ -57,26 +57,23 @@ class DirectEPollReactor(EPollReactor):
                     system = descriptor.logPrefix()
                 except Exception:
                     system = None  # Twisted's way says what is wrong with it
-                if system is None or event & ~_USUAL:
+                reading = event == EPOLLIN
+                if system is None or not (reading or event == EPOLLOUT):
                     log.callWithLogger(descriptor, self._doReadOrWrite, descriptor, number, event)
                     continue
-                # A dictionary of its own for each: a thread pool keeps the one it was called under.
-                contexts[-1] = {log.ILogContext: {**surrounding, "system": system}}
-                why: Any = None
-                reading = False
+                # One of its own for each: a thread pool keeps the one in which it is given work.
+                log_context = surrounding.copy()
+                log_context["system"] = system
+                contexts[-1] = {ILogContext: log_context}
                 try:
                     if descriptor.fileno() == -1:
                         why = _NO_FILEDESC
                     else:
-                        if event & EPOLLIN:
-                            why = descriptor.doRead()
-                            reading = True
-                        if not why and event & EPOLLOUT:
-                            why = descriptor.doWrite()
-                            reading = False
+                        why = descriptor.doRead() if reading else descriptor.doWrite()
                 except BaseException as error:
+                    log.err()  # a legacy event, as Twisted's is: those have the context
                     why = error
-                    log.err()  # a legacy event, as Twisted's: only these have the context
+                    reading = False
                 if why:
                     log.callWithLogger(descriptor, self._disconnectSelectable, descriptor, why, reading)
                     why = None  # its traceback refers to this frame
