@@ -323,6 +323,26 @@ async def test_a_host_that_does_not_answer_times_out(host):
 
 
 @pytest_twisted.ensureDeferred
+async def test_without_a_free_descriptor_there_is_no_connection():
+    """TOO_MANY_OPEN_FILES, EMFILE; with one it can be tried again."""
+    resource = pytest.importorskip("resource", reason="this system has no limit of descriptors to lower")
+    stream_socket = StreamSocket()
+    with listening() as (server, port):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+        try:
+            connecting = stream_socket.connect_async("127.0.0.1", port)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with pytest.raises(SocketException, match=f"connect to 127.0.0.1 port {port}: ") as caught:
+            await connecting
+        assert caught.value.status is Status.TOO_MANY_OPEN_FILES
+        assert caught.value.errno == errno.EMFILE
+        await stream_socket.connect_async("127.0.0.1", port)
+        await echo_once(stream_socket, server)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_name_server_that_does_not_answer_times_out():
     """CONNECTION_TIMED_OUT, by its own limit."""
     clock = Timed()
