@@ -49,6 +49,42 @@ async def test_a_task_awaits_an_operation() -> None:
 
 
 @in_asyncio_task
+async def test_a_task_gets_what_ended_outside_of_tasks_before_anybody_can_cancel_it() -> None:
+    """What a read has taken from its stream would be lost."""
+    loop = asyncio.get_running_loop()
+    operation: AsyncOperation[int] = AsyncOperation()
+    waiting = await started(operation)
+    in_time: list[bool] = []
+    loop.call_soon(operation.callback, 7)
+    loop.call_soon(lambda: in_time.append(waiting.cancel()))
+    assert await waiting == 7
+    assert in_time == [False]
+
+
+@in_asyncio_task
+async def test_an_operation_may_end_in_the_context_of_the_task_that_waits() -> None:
+    """A context cannot be entered twice; the task goes on in a later turn."""
+    loop = asyncio.get_running_loop()
+    operation: AsyncOperation[int] = AsyncOperation()
+    context = contextvars.copy_context()
+    waiting = loop.create_task(waiting_for(operation), context=context)
+    await turns()
+    loop.call_soon(operation.callback, 7, context=context)
+    assert await waiting == 7
+
+
+@in_asyncio_task
+async def test_several_tasks_get_what_ended_outside_of_tasks() -> None:
+    """Also what the callbacks make of it."""
+    operation: AsyncOperation[int] = AsyncOperation()
+    waiting = [await started(operation), await started(operation)]
+    operation.addCallback(lambda number: number + 1)
+    waiting.append(await started(operation))
+    asyncio.get_running_loop().call_soon(operation.callback, 7)
+    assert await asyncio.gather(*waiting) == [8, 8, 8]
+
+
+@in_asyncio_task
 async def test_an_operation_that_has_ended_does_not_give_up_the_turn() -> None:
     """Nothing else runs in between."""
     order: list[str] = []
@@ -466,3 +502,30 @@ def test_a_program_of_asyncio_tasks_runs_on_the_asyncio_reactor() -> None:
         env=environment,
     )
     assert (done.stdout.split("\n"), done.stderr) == (["in a task", "CANCELED", "in a thread", ""], "")
+
+
+EXITING_PROGRAM = """
+import asyncio
+from twisted.internet import asyncioreactor
+
+loop = asyncio.new_event_loop()
+asyncioreactor.install(loop)
+from twisted.internet import reactor
+from winsockets.foundation import AsyncOperation
+
+async def main():
+    operation = AsyncOperation()
+    reactor.callLater(0, operation.callback, 3)
+    raise SystemExit(await operation)
+
+reactor.callWhenRunning(lambda: loop.create_task(main()))
+reactor.run()
+"""
+
+
+def test_a_task_that_exits_ends_the_program() -> None:
+    """With its status: nobody takes that for a failure of the operation."""
+    environment = os.environ | {"PYTHONPATH": str(Path(winsockets.__file__).parents[1])}
+    command = [sys.executable, "-c", EXITING_PROGRAM]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 3

@@ -32,6 +32,7 @@ class FutureBridge(Deferred[None]):
         self._operation = operation
         self._loop = loop
         self._wakeup: Callable[[Any], object] | None = None
+        self._context: Context
         self._outcome = _Outcome()
         self._given_up = False
         operation.addBoth(self._ended)
@@ -45,15 +46,44 @@ class FutureBridge(Deferred[None]):
         """Return the loop that the waiting task belongs to."""
         return self._loop
 
-    def add_done_callback(self, wakeup: Callable[[Any], object], *, context: Context | None = None) -> None:
-        """Have the task woken in a later turn of its loop."""
+    def add_done_callback(self, wakeup: Callable[[Any], object], *, context: Context) -> None:
+        """Have the task woken: at the end of the operation, or in a later turn of its loop.
+
+        At once where that can be, because between the end of a read and a later turn the task could be
+        cancelled, and what was read would be lost.
+        """
         self._wakeup, self._context = wakeup, context
         self.addBoth(self._wake)
 
     def _wake(self, _: None = None) -> None:
         wakeup, self._wakeup = self._wakeup, None
-        if wakeup is not None:
-            self._loop.call_soon(wakeup, self._outcome, context=self._context)
+        if wakeup is None:
+            return
+        if self._can_run_now():
+            try:
+                self._context.run(wakeup, self._outcome)
+            except RuntimeError:
+                # The operation was ended in the task's own context, which cannot be entered twice.
+                pass
+            except (KeyboardInterrupt, SystemExit) as problem:
+                # It ends the loop, and is no failure of the operation.
+                self._loop.call_soon(_raise, problem)
+                return
+            else:
+                return
+        self._loop.call_soon(wakeup, self._outcome, context=self._context)
+
+    def _can_run_now(self) -> bool:
+        """Whether the task can go on within the call that ended the operation."""
+        return (
+            # Whoever cancels a task does not expect it to run meanwhile.
+            not self._outcome.cancelled
+            # A task waits for what callbacks are still to make of the outcome.
+            and not self._operation._callbacks
+            # One task cannot run within another.
+            and asyncio._get_running_loop() is self._loop
+            and asyncio.current_task(self._loop) is None
+        )
 
     def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
         """Cancel the operation for whoever waits; a task that says it twice stops waiting.
@@ -84,3 +114,7 @@ class _Outcome:
     def result(self) -> None:
         if self.cancelled:
             raise asyncio.CancelledError(*(() if self.reason is None else (self.reason,)))
+
+
+def _raise(problem: BaseException) -> None:
+    raise problem
