@@ -139,7 +139,7 @@ async def test_a_cancelled_wait_loses_no_message():
 
 @pytest_twisted.ensureDeferred
 async def test_a_task_that_is_cancelled_at_the_last_moment_loses_no_message():
-    """Asyncio wakes a task a turn after what it waits for has happened."""
+    """Asyncio wakes a task a turn after what it waits for has happened within another task."""
     from twisted.internet import reactor
 
     if not hasattr(reactor, "_asyncioEventloop"):
@@ -147,12 +147,17 @@ async def test_a_task_that_is_cancelled_at_the_last_moment_loses_no_message():
     receiver, messages = await receiver_on("127.0.0.1")
     async with receiver, await sender_to(receiver) as sender:
         (transport,) = receiver._link.transports.values()
-        task = reactor._asyncioEventloop.create_task(anext(messages))
+        start = reactor._asyncioEventloop.create_task
+        task = start(anext(messages))
         await turns(2)
         await sender.output_stream.write_async(b"1")
         await sender.output_stream.write_async(b"2")
-        transport.doRead()
-        task.cancel()
+
+        async def receive_and_cancel():
+            transport.doRead()
+            task.cancel()
+
+        await Deferred.fromFuture(start(receive_and_cancel()))
         with pytest.raises(asyncio.CancelledError):
             await Deferred.fromFuture(task)
         assert [(await anext(messages)).data for _ in range(2)] == [b"1", b"2"]
