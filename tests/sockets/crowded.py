@@ -38,11 +38,11 @@ async def serve(reactor):
         await deferToThread(sys.stdin.read)
 
 
-def main(reactor_name, descriptors):
+def main(reactor_module, descriptors):
     """Run with so many descriptors at most."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(descriptors), hard))
-    import_module(f"twisted.internet.{reactor_name}reactor").install()
+    import_module(reactor_module).install()
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
     task.react(serve)
 

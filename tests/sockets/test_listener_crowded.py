@@ -20,19 +20,13 @@ resource = pytest.importorskip("resource", reason="this system has no limit of d
 PROGRAM = Path(__file__).with_name("crowded.py")
 GREETING = b"in\n"
 SHORTAGE = "too many open files"
-NAMES = {
-    "EPollReactor": "epoll",
-    "PollReactor": "poll",
-    "SelectReactor": "select",
-    "AsyncioSelectorReactor": "asyncio",
-}
 
 
-def reactor_name():
-    """The reactor that the tests run on."""
+def reactor_module():
+    """The module whose ``install`` gives the reactor that the tests run on."""
     from twisted.internet import reactor
 
-    return NAMES[type(reactor).__name__]
+    return type(reactor).__module__
 
 
 class Server:
@@ -56,7 +50,7 @@ class Server:
 @asynccontextmanager
 async def server(descriptors):
     """A server with so many descriptors at most."""
-    process = start(sys.executable, str(PROGRAM), reactor_name(), str(descriptors))
+    process = start(sys.executable, str(PROGRAM), reactor_module(), str(descriptors))
     made = Server(process, int(await deferToThread(process.stdout.readline) or 0))
     try:
         yield made
@@ -115,7 +109,7 @@ async def test_more_clients_than_descriptors_are_all_served_in_the_end_and_one_l
 @pytest_twisted.ensureDeferred
 async def test_thousands_of_silent_connections_do_not_keep_others_from_being_served():
     """Each is accepted, none is closed, and whoever speaks is answered."""
-    if reactor_name() == "select":
+    if reactor_module() == "select":
         pytest.skip("select(2) takes descriptors below 1024 only")
     count = 2_000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
