@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import errno
+import gc
+import weakref
 
 import pytest
 import pytest_twisted
@@ -502,6 +504,28 @@ async def test_the_rest_of_what_waits_is_told_before_the_failure_is():
         assert await first == 100_000
         with pytest.raises(ResetByPeerError):
             await second
+
+
+@pytest.mark.parametrize("buffers", [[b"x"], [b"x", b"y"]])
+@pytest_twisted.ensureDeferred
+async def test_a_failed_write_keeps_nothing_of_those_who_called(buffers):
+    """The error stays with the connection; the caller's objects may go before."""
+
+    class Local:
+        pass
+
+    def fail(protocol):
+        local = Local()
+        protocol.write_many(buffers).addErrback(lambda failure: failure.trap(ResetByPeerError))
+        return weakref.ref(local)
+
+    async with connected_protocol() as (protocol, peer):
+        protocol.transport.pauseProducing()
+        reset(peer)
+        local = fail(protocol)
+        assert not protocol.lost
+        gc.collect()
+        assert local() is None
 
 
 @pytest_twisted.ensureDeferred

@@ -367,7 +367,8 @@ class StreamProtocol(Protocol):
 
     def _fail_writes(self, problem: SocketException) -> None:
         if self._write_error is None:
-            self._write_error = problem
+            # Without what it knows of those who called, who may be gone before the connection is.
+            self._write_error = problem.with_traceback(None)
         queue = self._queue
         if queue:
             for entry in queue:

@@ -52,7 +52,7 @@ class StreamTransport(tcp.Connection):
         except BlockingIOError:
             return 0
         except OSError as problem:
-            raise translate(problem, f"send to {describe_peer(self)}") from problem
+            raise self._refusal(problem) from problem
 
     if hasattr(socket.socket, "sendmsg"):
 
@@ -63,13 +63,17 @@ class StreamTransport(tcp.Connection):
             except BlockingIOError:
                 return 0
             except OSError as problem:
-                raise translate(problem, f"send to {describe_peer(self)}") from problem
+                raise self._refusal(problem) from problem
 
     else:  # Windows has no sendmsg
 
         def send_vector(self, views: Sequence[memoryview]) -> int:
             """Send what fits of several buffers, joined."""
             return self.send(b"".join(views))
+
+    def _refusal(self, problem: OSError) -> SocketException:
+        # It stays with the connection, and must not keep those who called.
+        return translate(problem.with_traceback(None), f"send to {describe_peer(self)}")
 
     def doWrite(self) -> Any:
         """Let the source send; without one, send what ``write`` buffered."""
