@@ -322,19 +322,20 @@ async def test_a_host_that_does_not_answer_times_out(host):
     stream_socket.control.no_delay = False
 
 
+@pytest.mark.parametrize(("host", "attempt"), [("127.0.0.1", "connect to"), ("localhost", "resolve")])
 @pytest_twisted.ensureDeferred
-async def test_without_a_free_descriptor_there_is_no_connection():
-    """TOO_MANY_OPEN_FILES, EMFILE; with one it can be tried again."""
+async def test_without_a_free_descriptor_there_is_no_connection(host, attempt):
+    """TOO_MANY_OPEN_FILES, EMFILE, at once, also where it is a name; with one it can be tried again."""
     resource = pytest.importorskip("resource", reason="this system has no limit of descriptors to lower")
     stream_socket = StreamSocket()
     with listening() as (server, port):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
         try:
-            connecting = stream_socket.connect_async("127.0.0.1", port)
+            connecting = stream_socket.connect_async(host, port)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        with pytest.raises(SocketException, match=f"connect to 127.0.0.1 port {port}: ") as caught:
+        with pytest.raises(SocketException, match=f"{attempt} {host}.*: ") as caught:
             await connecting
         assert caught.value.status is Status.TOO_MANY_OPEN_FILES
         assert caught.value.errno == errno.EMFILE

@@ -99,6 +99,7 @@ async def resolve(
     name = f"{host.canonical_name}." if host.raw_name[-1] in _DOTS else host.canonical_name
 
     async def look_up() -> list[Address]:
+        _check_descriptors(action)
         found, reason = await _ask(reactor.nameResolver, name, port, transport, max_addresses)
         if found:
             return found
@@ -123,6 +124,20 @@ async def resolve(
         )
 
     return await Deferred.fromCoroutine(look_up()).addTimeout(timeout, reactor, too_late)
+
+
+def _check_descriptors(action: str) -> None:
+    """Refuse a lookup for which there is no descriptor.
+
+    The resolver opens files and sockets; where it cannot, Twisted's never answers.
+
+    Raises:
+        SocketException: TOO_MANY_OPEN_FILES.
+    """
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError as problem:
+        raise translate(problem, action) from problem
 
 
 async def _ask(
