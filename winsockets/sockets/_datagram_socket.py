@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from ipaddress import ip_address
-from types import TracebackType
-from typing import Any, NamedTuple, Self, overload
+from typing import Any, NamedTuple, overload
 
 from zope.interface import implementer
 
@@ -18,6 +17,7 @@ from winsockets.networking._hostname import as_host_name
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
+from winsockets.sockets._closing import Closing
 from winsockets.sockets._datagram_binding import WILDCARDS
 from winsockets.sockets._datagram_control import DatagramSocketControl
 from winsockets.sockets._datagram_inbox import Inbox, MessageQueue
@@ -43,7 +43,7 @@ class _Target(NamedTuple):
 
 
 @implementer(IClosable)
-class DatagramSocket:
+class DatagramSocket(Closing):
     """A UDP socket that is written with ``await`` and hands datagrams to ``message_received``.
 
     Set ``control``, attach a handler to ``message_received`` (or take ``messages()``), then bind, connect, or
@@ -359,27 +359,6 @@ class DatagramSocket:
     def wait_closed_async(self) -> AsyncOperation[None]:
         """Wait until the socket is closed and its port is free (an addition to WinRT)."""
         return self._link.when_closed()
-
-    def __enter__(self) -> Self:
-        """Return the socket itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the socket."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the socket itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the socket and wait until its port is free."""
-        self.close()
-        await self.wait_closed_async()
 
     def __repr__(self) -> str:
         """Show the port and the peer."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from twisted.internet.defer import gatherResults
 from zope.interface import implementer
@@ -17,6 +16,7 @@ from winsockets.networking import HostName
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port
+from winsockets.sockets._closing import Closing
 from winsockets.sockets._connections import ConnectionQueue, Connections
 from winsockets.sockets._kinds import SocketProtectionLevel, check_unprotected
 from winsockets.sockets._link import from_reactor_thread, global_reactor
@@ -73,7 +73,7 @@ class StreamSocketListenerInformation:
 
 
 @implementer(IClosable)
-class StreamSocketListener:
+class StreamSocketListener(Closing):
     """Accepts TCP connections and hands them to ``connection_received``.
 
     Set ``control``, attach a handler to ``connection_received`` (or take ``connections()``), await one
@@ -346,27 +346,6 @@ class StreamSocketListener:
             ends the waiting.
         """
         return self._end.wait() if self._ports else AsyncOperation.from_result(None)
-
-    def __enter__(self) -> Self:
-        """Return the listener itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the listener."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the listener itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the listener and wait until its port is free."""
-        self.close()
-        await self.wait_closed_async()
 
     def __repr__(self) -> str:
         """Show the port."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from socket import AF_INET
-from types import TracebackType
 from typing import Any, Self, overload
 
 from zope.interface import implementer
@@ -24,6 +23,7 @@ from winsockets.networking._hostname import as_host_name
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
+from winsockets.sockets._closing import Closing
 from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
 from winsockets.sockets._link import Link, global_reactor
 from winsockets.sockets._stream_control import StreamSocketControl, stream_options
@@ -37,7 +37,7 @@ __all__ = ["StreamSocket"]
 
 
 @implementer(IClosable)
-class StreamSocket:
+class StreamSocket(Closing):
     """A TCP connection that is read and written with ``await``.
 
     Set ``control``, await one ``connect_async``, use ``input_stream`` and ``output_stream``, ``close``. A
@@ -292,27 +292,6 @@ class StreamSocket:
         return AsyncOperation.run(
             get_endpoint_pairs(host, port, reactor=global_reactor(None), transport="tcp", sort_options=order)
         )
-
-    def __enter__(self) -> Self:
-        """Return the socket itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the socket."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the socket itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the socket and wait until its transport is gone."""
-        self.close()
-        await self.wait_closed_async()
 
     def __repr__(self) -> str:
         """Show the peer and the state."""
