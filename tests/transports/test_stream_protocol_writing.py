@@ -58,12 +58,15 @@ class Narrow:
 
     def __init__(self):
         self.room = 0
+        self.problem = None
         self.taken = b""
         self.writing = False
         self.calls = []
 
     def send(self, data):
         """See ISink."""
+        if self.problem is not None:
+            raise self.problem
         taken = bytes(data[: self.room])
         self.room -= len(taken)
         self.taken += taken
@@ -491,6 +494,22 @@ async def test_a_peer_that_closes_while_a_batch_is_written_fails_it_and_its_last
                 SocketErrorStatus.SOFTWARE_CAUSED_CONNECTION_ABORT,
             }
         assert await protocol.read(100) == b"enough"
+
+
+def test_after_a_failed_write_the_transport_is_not_asked_again():
+    """It would have room for ever, and nothing would take it; receiving goes on."""
+    protocol, transport = in_memory()
+    waiting, flushing = protocol.write(b"one"), protocol.flush()
+    transport.problem = ResetByPeerError("send to the far side: reset")
+    transport.take(100)
+    assert statuses(waiting, flushing) == "EE"
+    assert not transport.writing
+    assert transport.calls == []
+    protocol.dataReceived(b"said before")
+    assert protocol.read(100).get_results() == b"said before"
+    for operation in (waiting, flushing, protocol.write(b"two")):
+        with pytest.raises(ResetByPeerError):
+            operation.get_results()
 
 
 @pytest_twisted.ensureDeferred

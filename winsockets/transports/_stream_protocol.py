@@ -130,7 +130,6 @@ class StreamProtocol(Protocol):
         self._sink.source = None
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
         problem: SocketException
         if isinstance(reason.value, ConnectionDone):
             problem = ConnectionAbortError(f"send to {self.peer}: the connection is closed; connect again")
