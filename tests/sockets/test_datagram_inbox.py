@@ -198,19 +198,20 @@ async def test_an_error_is_a_message():
             assert (await anext(heard)).data == b"and now?"
 
 
+@pytest.mark.parametrize("host", HOSTS)
 @pytest_twisted.ensureDeferred
-async def test_a_datagram_that_was_cut_is_an_error():
+async def test_a_datagram_that_was_cut_is_an_error(host):
     """MESSAGE_TOO_LONG, with the sender and the size that is received, and what to do."""
     receiver = DatagramSocket()
     receiver.control.limits = replace(DEFAULT_LIMITS, datagram_size=1000)
-    receiver, messages = await receiver_on("127.0.0.1", socket=receiver)
-    async with receiver, await sender_to(receiver) as sender:
+    receiver, messages = await receiver_on(host, socket=receiver)
+    async with receiver, await sender_to(receiver, host) as sender:
         await sender.output_stream.write_async(bytes(1001))
         await sender.output_stream.write_async(bytes(1000))
         cut, whole = await anext(messages), await anext(messages)
-        with pytest.raises(
-            MessageTooLongError, match=r"longer than 1000 bytes and was cut; raise limits\.datagram_size"
-        ):
+        place = f"from {host} port {sender.information.local_port}"
+        advice = r"longer than 1000 bytes and was cut; raise limits\.datagram_size"
+        with pytest.raises(MessageTooLongError, match=f"{place}: it is {advice}"):
             cut.get_data_reader()
         assert cut.remote_port == sender.information.local_port
         assert whole.data == bytes(1000)

@@ -70,6 +70,7 @@ def test_the_sender_is_named():
     assert args.remote_address is args.remote_address
     assert args.remote_port == "1234"
     assert repr(args) == "<datagram from 192.0.2.1 port 1234: 3 bytes>"
+    assert repr(Args(b"", ("::1", 7, 0, 0), LOCAL)) == "<datagram from ::1 port 7: 0 bytes>"
 
 
 def test_a_scope_is_part_of_the_address():

@@ -184,7 +184,6 @@ class DatagramTransport(DatagramSending):
             self._finishing.cancel()
         with suppress(OSError):  # the descriptor may be gone
             self.socket.close()
-        self._news.clear()
         self.cancel_sends("aborted by close")
 
     def finish(self) -> None:
