@@ -55,6 +55,8 @@ async def test_closing_aborts_what_is_pending(what):
         assert "aborted by close" in str(problem)
         assert resolver.lookups[0].cancelled == 1
         assert socket.information.local_port == ""
+        with pytest.raises(IllegalMethodCallError, match="after the socket was closed"):
+            socket.control.dont_fragment = True
 
 
 @pytest.mark.parametrize("what", PENDING)

@@ -345,6 +345,12 @@ async def test_a_pair_says_where_to_connect_from(host):
             assert socket.information.remote_address == HostName(host)
             if local_service == port:
                 assert socket.information.local_port == str(port)
+    async with DatagramSocket() as socket:
+        await socket.connect_async(EndpointPair("127.0.0.2", port, "127.0.0.1", 9))
+        assert (str(socket.information.local_address), socket.information.local_port) == (
+            "127.0.0.2",
+            str(port),
+        )
 
 
 @pytest_twisted.ensureDeferred
@@ -468,6 +474,11 @@ async def test_a_connected_socket_has_streams_to_its_peer_only():
                 refused = outcome(socket.get_output_stream_async(host, service))
                 assert isinstance(refused, IllegalMethodCallError)
                 assert f"127.0.0.1 port {port}" in str(refused)
+    async with DatagramSocket() as socket:
+        await socket.connect_async("::1", 9)
+        refused = outcome(socket.get_output_stream_async("::1", 10))
+        assert isinstance(refused, IllegalMethodCallError)
+        assert "::1 port 9" in str(refused)
 
 
 @pytest_twisted.ensureDeferred

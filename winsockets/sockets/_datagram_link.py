@@ -92,7 +92,6 @@ class DatagramLink:
 
     def check_sendable(self, action: str, destination: Address | None) -> None:
         """Refuse to send now, or there (None is the peer)."""
-        self.check_open(action)
         if not self.transports:
             self.check_settled(action)
         if destination is not None:
