@@ -541,7 +541,9 @@ async def test_a_handler_is_attached_in_time_or_not_at_all(way):
             socket.add_message_received(print)
         with pytest.raises(expected):
             socket.message_received += print
+        assert bool(socket.message_received) is (way != "close")
         socket.remove_message_received(token)
+        assert not socket.message_received
         socket.remove_message_received(token)
 
 
