@@ -42,6 +42,7 @@ from winsockets.streams import Buffer
 from winsockets.transports import StreamProtocol
 from winsockets.transports._contracts import ISink
 from winsockets.transports._socket_options import StreamOptions
+from winsockets.transports._write_queue import WRITE_OVERHEAD
 
 NARROW = {"options": StreamOptions(send_buffer=4096), "receive_buffer": 4096}
 """A connection that takes little at a time."""
@@ -269,6 +270,16 @@ def test_a_program_that_never_awaits_is_stopped_at_the_bound():
     assert transport.taken == b"0123456789" * 4
     assert statuses(*accepted, flushing) == "CCCCC"
     assert statuses(protocol.write(b"again")) == "C"
+
+
+def test_the_bound_itself_is_within_bounds():
+    """Refused is what comes when more waits than that."""
+    protocol, transport = in_memory(write_queue=10 + WRITE_OVERHEAD)
+    protocol.write(bytes(10))
+    protocol.write(b"x")
+    with pytest.raises(SocketException):
+        protocol.write(b"x")
+    transport.take(100)
 
 
 def test_one_large_write_is_accepted_whole():
@@ -596,6 +607,32 @@ async def test_cancelling_all_io_leaves_the_connection_as_it_is():
         protocol.cancel_io()
 
 
+def test_cancelling_all_io_lets_the_put_off_half_close_happen():
+    """It waited for nothing else."""
+    protocol, transport = in_memory()
+    protocol.write(b"no").addErrback(lambda _: None)
+    protocol.shut_output()
+    assert transport.calls == []
+    protocol.cancel_io()
+    assert transport.calls == ["loseWriteConnection"]
+
+
+def test_a_cancelled_write_whose_rest_cannot_be_sent_is_not_told_again():
+    """It has ended; the others hear of the failure."""
+    protocol, transport = in_memory()
+    transport.room = 2
+    begun = protocol.write(b"begun")
+    protocol.cancel_io()
+    after = protocol.write(b"after")
+    transport.problem = ResetByPeerError("send to the far side: reset")
+    transport.take(100)
+    with pytest.raises(OperationAbortedError):
+        begun.get_results()
+    with pytest.raises(ResetByPeerError):
+        after.get_results()
+    assert not protocol.pending
+
+
 def test_only_what_has_begun_outlives_cancelling_all_io():
     """A part of one write, nothing of those behind it; what is written then follows it."""
     protocol, transport = in_memory()
@@ -627,6 +664,7 @@ def test_cancelling_all_io_takes_back_what_has_not_begun():
         with pytest.raises(OperationAbortedError):
             operation.get_results()
     assert not protocol.pending
+    assert not transport.writing
     transport.take(100)
     assert transport.taken == b""
     assert statuses(protocol.write(b"three")) == "C"

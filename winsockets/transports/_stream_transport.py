@@ -136,16 +136,14 @@ class StreamTransport(tcp.Connection):
             number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             problem = self._explain(number)
             if number and self._paused and not self.disconnecting:
+                # The reactor has taken it out by now.
                 self._hang_up = problem
-                self.stopReading()
-                self.stopWriting()
                 source.write_failed(problem)
                 return
             reason = Failure(problem)
         self._local_name = self.local_name
         if self._receiving_rest is not None:
             self._receiving_rest.cancel()
-            self._receiving_rest = None
         super().connectionLost(reason)
 
     def _explain(self, number: int) -> SocketException:
@@ -161,7 +159,7 @@ class StreamTransport(tcp.Connection):
 
     def _receive_rest(self) -> None:
         self._receiving_rest = None
-        if self._paused or self.disconnecting:
+        if self._paused:
             return
         outcome = self.doRead()
         if outcome is None:
