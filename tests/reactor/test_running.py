@@ -89,13 +89,14 @@ def show(event):
         seen.append(event["system"])
 
 def done(_):
-    if len(seen) == 2:
+    finished.append(1)
+    if len(finished) == 2:
         reactor.removeAll()
         for skt in sockets:
             skt.close()
         reactor.stop()
 
-seen, sockets = [], []
+seen, finished, sockets = [], [], []
 log.addObserver(show)
 for name in ("one", "two"):
     ours, peer = socket.socketpair()
