@@ -6,7 +6,7 @@ from asyncio import isfuture
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from itertools import count
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -47,22 +47,24 @@ def call_handler(
         args: its second argument.
         on_failure: called with the args after the failure was logged.
     """
-
-    def failed(failure: Failure) -> None:
-        _log.failure("A handler of {event} failed for {args}", failure=failure, event=name, args=args)
-        if on_failure is not None:
-            on_failure(args)
-
     try:
         outcome = handler(sender, args)
     except Exception:
-        failed(Failure())
+        _failed(Failure(), name, args, on_failure)
     else:
         if outcome is not None and isawaitable(outcome):
-            _follow(outcome).addErrback(failed)
+            _follow(outcome).addErrback(_failed, name, args, on_failure)
+
+
+def _failed(failure: Failure, name: str, args: Any, on_failure: Callable[[Any], None] | None) -> None:
+    _log.failure("A handler of {event} failed for {args}", failure=failure, event=name, args=args)
+    if on_failure is not None:
+        on_failure(args)
 
 
 def _follow(outcome: Awaitable[object]) -> Deferred[Any]:
+    if isinstance(outcome, CoroutineType):
+        return Deferred.fromCoroutine(outcome)
     if isinstance(outcome, Deferred):
         return outcome
     if isfuture(outcome):

@@ -7,7 +7,7 @@ import threading
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, DebugInfo, Deferred
@@ -40,6 +40,7 @@ _P = TypeVar("_P")
 _continue: Any = getattr(defer, "_gotResultInlineCallbacks", None)
 _log = Logger(namespace="winsockets")
 _ids = count(1)
+_new: Any = object.__new__
 
 _STARTED = AsyncStatus.STARTED
 _COMPLETED = AsyncStatus.COMPLETED
@@ -92,6 +93,31 @@ def _as_failure(problem: Failure | BaseException | None) -> Failure:
     return failure
 
 
+class Holder(Protocol):
+    """A producer that holds work back, to do more of it at once, until somebody waits for it."""
+
+    def release(self) -> None:
+        """Hold nothing back any more: somebody waits."""
+
+
+class _Callbacks:
+    """Makes an operation's list of callbacks when it is first looked at; few operations come to that.
+
+    Not a data descriptor: once made, the list in the instance wins.
+    """
+
+    def __get__(self, operation: AsyncOperation[Any], owner: object = None) -> list[Any]:
+        callbacks: list[Any] = []
+        waiter = operation._waiter
+        if waiter is not None:
+            operation._waiter = None
+            call: Any = (operation._go_on, waiter, {})
+            callbacks.append((call, call))
+        operation._direct = False
+        operation._callbacks = callbacks
+        return callbacks
+
+
 def _cancel_inner(operation: Deferred[Any]) -> None:
     inner = cast("AsyncOperation[Any]", operation)._inner
     if inner is not None:
@@ -121,6 +147,25 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     _completed: Callable[[AsyncOperation[_T], AsyncStatus], object] | None = None
     _closed = False
     _inner: Deferred[Any] | None = None
+    _canceller: Callable[[Deferred[Any]], None] | None = None
+
+    # Most operations are awaited once and nothing else, and have no list of callbacks. Whether this is one of
+    # them; the coroutine of Twisted's that waits for it; and the list, for the others.
+    _direct = True
+    _waiter: tuple[Any, ...] | None = None
+    if not TYPE_CHECKING:
+        _callbacks = _Callbacks()
+
+    holder: Holder | None = None
+    """Producers' side: who holds this work, or what comes after it, back until somebody waits."""
+
+    def __init__(self, canceller: Callable[[Deferred[Any]], None] | None = None) -> None:
+        # Without Deferred's own: it would make the list.
+        if self.debug:
+            super().__init__(canceller)
+            self._direct = False
+        elif canceller is not None:
+            self._canceller = canceller
 
     # What producers do
 
@@ -132,6 +177,16 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         """
         if isinstance(result, Failure):
             self.errback(result)
+            return
+        if self._direct and not self.called:
+            self.called = True
+            self._outcome = self.result = result
+            self._status = _COMPLETED
+            self._canceller = None
+            waiter = self._waiter
+            if waiter is not None:
+                self._waiter = None
+                _continue(result, *waiter)
             return
         if self.called:
             super().callback(result)
@@ -165,7 +220,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     @classmethod
     def from_result(cls, value: _T) -> Self:
         """Make an operation that has already ended well."""
-        self = cls()
+        self: Self = _new(cls)
         self._outcome = self.result = value
         self._status = _COMPLETED
         self.called = True
@@ -375,6 +430,11 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
 
     def __await__(self) -> Generator[Any, Any, _T]:
         """Wait for the end; return the result, or raise the error, that the callbacks so far made of it."""
+        if self.holder is not None:
+            self.holder.release()
+        if self._direct and self._status is _COMPLETED:
+            outcome: _T = self._outcome
+            return outcome
         # There are callbacks left after the end only for those whom one of the callbacks has woken.
         while not self.called or self.paused or self._callbacks:
             loop = _get_running_loop()
@@ -397,12 +457,22 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         def addBoth(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
             """See Deferred.addBoth; a coroutine that waits leaves the result to those after it."""
             if callback is _continue:
+                if self.holder is not None:
+                    self.holder.release()
+                if self._direct and self._waiter is None and not self.called:
+                    self._waiter = args
+                    return self
                 callback = self._go_on
             call = (callback, args, kwargs)
             self._callbacks.append((call, call))
             if self.called:
                 self._runCallbacks()
             return self
+
+    def pause(self) -> None:
+        """See Deferred.pause."""
+        _ = self._callbacks  # whoever waits directly would not be held up
+        super().pause()
 
     def _go_on(self, result: object, *waiting: object) -> object:
         """Let a waiting coroutine go on, and keep the result for whoever awaits it next."""
