@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 
 from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.networking._address import Address
-from winsockets.transports import StreamProtocol
+from winsockets.transports import StreamFactory, StreamProtocol
 from winsockets.transports._connecting import Connecting, connect_stream
 from winsockets.transports._socket_options import StreamOptions
 
@@ -100,6 +101,11 @@ def limits(**changes: Any) -> Limits:
     return replace(DEFAULT_LIMITS, **changes)
 
 
+def connect(how: Connecting, addresses: list[Address]) -> Deferred[StreamProtocol]:
+    """Connect a stream protocol."""
+    return connect_stream(how, addresses, StreamFactory(how.reactor, how.limits))
+
+
 @asynccontextmanager
 async def connected_protocol(
     host: str = "127.0.0.1",
@@ -115,7 +121,7 @@ async def connected_protocol(
     with listening(host, receive_buffer=receive_buffer) as (server, port):
         address = Address(family_of(host), host, port)
         how = Connecting(reactor, f"{host} port {port}", options or StreamOptions(), bounds)
-        protocol = await connect_stream(how, [address])
+        protocol = await connect(how, [address])
         peer, _ = server.accept()
     with peer:
         peer.settimeout(PATIENCE)

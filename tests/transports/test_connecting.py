@@ -16,6 +16,7 @@ from tests.transports.loopback import (
     PATIENCE,
     Timed,
     black_hole,
+    connect,
     family_of,
     limits,
     listening,
@@ -33,7 +34,7 @@ from winsockets.errors import (
     SocketException,
 )
 from winsockets.networking._address import Address
-from winsockets.transports._connecting import Connecting, connect_stream
+from winsockets.transports._connecting import Connecting
 from winsockets.transports._socket_options import StreamOptions
 
 BOUNDS = limits()
@@ -89,7 +90,7 @@ async def test_an_address_that_answers_is_connected_to(host):
     """And nothing of the time that was set aside for it is left."""
     clock = Timed()
     with listening(host) as (server, port):
-        protocol = await connect_stream(how(clock), [at(host, port)])
+        protocol = await connect(how(clock), [at(host, port)])
         peer, name = server.accept()
         with peer:
             assert protocol.transport.local_name[:2] == name[:2]
@@ -104,7 +105,7 @@ async def test_a_refusal_says_who_and_what(host):
     """Class, status, errno, the name asked for and the address tried."""
     clock = Timed()
     with reserved_port(host) as port, pytest.raises(ConnectRefusedError) as caught:
-        await connect_stream(how(clock, f"example port {port}"), [at(host, port)])
+        await connect(how(clock, f"example port {port}"), [at(host, port)])
     assert caught.value.status is SocketErrorStatus.CONNECTION_REFUSED
     assert caught.value.errno == errno.ECONNREFUSED
     assert str(caught.value).startswith(f"connect to example port {port} ({host}): ")
@@ -117,7 +118,7 @@ async def test_an_address_that_was_asked_for_is_named_once():
     with reserved_port() as port:
         name = f"127.0.0.1 port {port}"
         with pytest.raises(ConnectRefusedError, match=f"^connect to {name}: "):
-            await connect_stream(how(Timed(), name), [at("127.0.0.1", port)])
+            await connect(how(Timed(), name), [at("127.0.0.1", port)])
 
 
 @NEEDS_LOOPBACK_NET
@@ -127,7 +128,7 @@ async def test_five_refusals_take_no_time_at_all():
     clock = Timed()
     with listening("127.0.0.7") as (server, port):
         addresses = [at(f"127.0.0.{number}", port) for number in range(2, 8)]
-        protocol = await connect_stream(how(clock), addresses)
+        protocol = await connect(how(clock), addresses)
         assert protocol.transport.getPeer().host == "127.0.0.7"
         server.accept()[0].close()
         await ended(protocol)
@@ -140,7 +141,7 @@ async def test_five_refusals_take_no_time_at_all():
 async def test_when_all_refuse_the_best_address_is_blamed():
     """In the end there is one error."""
     with reserved_port() as port, pytest.raises(ConnectRefusedError, match=r"\(127\.0\.0\.2\)"):
-        await connect_stream(how(Timed()), [at(f"127.0.0.{number}", port) for number in range(2, 6)])
+        await connect(how(Timed()), [at(f"127.0.0.{number}", port) for number in range(2, 6)])
 
 
 @NEEDS_LOOPBACK_NET
@@ -149,7 +150,7 @@ async def test_an_address_that_does_not_answer_costs_one_attempt_delay():
     """The next one wins, and the attempt on the silent one is gone."""
     clock = Timed()
     with black_hole("127.0.0.2") as port, listening("127.0.0.3", port) as (server, _):
-        connecting = connect_stream(how(clock), [at("127.0.0.2", port), at("127.0.0.3", port)])
+        connecting = connect(how(clock), [at("127.0.0.2", port), at("127.0.0.3", port)])
         await turn(5)
         clock.advance(BOUNDS.connection_attempt_delay - 0.001)
         await turn(5)
@@ -173,7 +174,7 @@ async def test_there_is_never_more_than_one_winner():
     with ExitStack() as stack:
         first, port = stack.enter_context(listening(hosts[0]))
         servers = [first, *(stack.enter_context(listening(host, port))[0] for host in hosts[1:])]
-        connecting = connect_stream(how(clock), [at(host, port) for host in hosts])
+        connecting = connect(how(clock), [at(host, port) for host in hosts])
         # All of them begin before the reactor sees the first succeed.
         clock.pump([BOUNDS.connection_attempt_delay] * len(hosts))
         protocol = await connecting
@@ -189,7 +190,7 @@ async def test_without_any_answer_it_ends_at_the_deadline(host):
     """As a timeout that names the host, the addresses, the time, and what to do."""
     clock = Timed()
     with black_hole(host) as port:
-        connecting = connect_stream(how(clock, "example port 80"), [at(host, port)])
+        connecting = connect(how(clock, "example port 80"), [at(host, port)])
         await turn(5)
         clock.advance(BOUNDS.connect_timeout - 0.001)
         await turn(2)
@@ -210,7 +211,7 @@ async def test_at_the_deadline_a_refusal_says_more_than_silence():
     """Of the attempts that have ended by then."""
     clock = Timed()
     with black_hole("127.0.0.2") as port:
-        connecting = connect_stream(how(clock), [at("127.0.0.2", port), at("127.0.0.3", port)])
+        connecting = connect(how(clock), [at("127.0.0.2", port), at("127.0.0.3", port)])
         await turn(3)
         clock.advance(BOUNDS.connection_attempt_delay)
         await turn(5)
@@ -227,7 +228,7 @@ async def test_one_attempt_at_a_time_waits_for_the_one_before():
     clock = Timed()
     with black_hole("127.0.0.3") as port, listening("127.0.0.4", port) as (server, _):
         addresses = [at(f"127.0.0.{number}", port) for number in (2, 3, 4)]
-        connecting = connect_stream(how(clock, serialize=True), addresses)
+        connecting = connect(how(clock, serialize=True), addresses)
         await turn(5)
         clock.advance(BOUNDS.connect_timeout - 1)
         await turn(5)
@@ -253,7 +254,7 @@ async def test_no_more_attempts_run_side_by_side_than_the_limits_allow():
             stack.enter_context(black_hole(f"127.0.0.{number}", port))
         before = open_descriptors()
         addresses = [at(f"127.0.0.{number}", port) for number in (2, 3, 4)]
-        connecting = connect_stream(how(clock, bounds=bounds), addresses)
+        connecting = connect(how(clock, bounds=bounds), addresses)
         for _ in range(10):
             await turn(2)
             clock.advance(BOUNDS.connection_attempt_delay)
@@ -270,7 +271,7 @@ async def test_cancelled_at_any_point_it_leaves_nothing(turns):
     clock = Timed()
     with listening() as (server, port):
         before = open_descriptors()
-        connecting = connect_stream(how(clock), [at("127.0.0.1", port)])
+        connecting = connect(how(clock), [at("127.0.0.1", port)])
         await turn(turns)
         if connecting.called:
             await ended(await connecting)
@@ -295,7 +296,7 @@ async def test_cancelled_with_several_attempts_under_way_it_leaves_nothing(attem
         for number in range(3, 5):
             stack.enter_context(black_hole(f"127.0.0.{number}", port))
         before = open_descriptors()
-        connecting = connect_stream(how(clock), [at(f"127.0.0.{number}", port) for number in range(2, 5)])
+        connecting = connect(how(clock), [at(f"127.0.0.{number}", port) for number in range(2, 5)])
         await turn(2)
         for _ in range(attempts - 1):
             clock.advance(BOUNDS.connection_attempt_delay)
@@ -313,7 +314,7 @@ async def test_cancelled_with_several_attempts_under_way_it_leaves_nothing(attem
 async def test_a_local_address_is_what_the_peer_sees():
     """With any port of it."""
     with listening() as (server, port):
-        protocol = await connect_stream(how(Timed(), local=at("127.0.0.9", 0)), [at("127.0.0.1", port)])
+        protocol = await connect(how(Timed(), local=at("127.0.0.9", 0)), [at("127.0.0.1", port)])
         peer, (host, number) = server.accept()
         peer.close()
         assert host == "127.0.0.9"
@@ -328,7 +329,7 @@ async def test_a_local_port_is_what_the_peer_sees(host):
     with reserved_port(host) as number:
         pass
     with listening(host) as (server, port):
-        protocol = await connect_stream(how(Timed(), local=at(host, number)), [at(host, port)])
+        protocol = await connect(how(Timed(), local=at(host, number)), [at(host, port)])
         peer, name = server.accept()
         peer.close()
         assert name[:2] == (host, number)
@@ -343,7 +344,7 @@ async def test_an_address_of_another_machine_cannot_be_connected_from(host, fore
     """It says which."""
     clock = Timed()
     with pytest.raises(AddressNotAvailableError, match=f"from {foreign} port 0: ") as caught:
-        await connect_stream(how(clock, local=at(foreign, 0)), [at(host, 9)])
+        await connect(how(clock, local=at(foreign, 0)), [at(host, 9)])
     assert caught.value.status is SocketErrorStatus.CANNOT_ASSIGN_REQUESTED_ADDRESS
     assert caught.value.errno == errno.EADDRNOTAVAIL
     assert not clock.getDelayedCalls()
@@ -355,7 +356,7 @@ async def test_a_local_port_that_is_taken_is_an_address_in_use():
     with listening() as (_, port):
         taken = at("127.0.0.1", port)
         with pytest.raises(AddressInUseError, match=f"from 127.0.0.1 port {port}: ") as caught:
-            await connect_stream(how(Timed(), local=taken), [at("127.0.0.1", 9)])
+            await connect(how(Timed(), local=taken), [at("127.0.0.1", 9)])
     assert caught.value.errno == errno.EADDRINUSE
 
 
@@ -364,7 +365,7 @@ async def test_options_that_the_system_refuses_fail_the_attempt():
     """With its number."""
     options = StreamOptions(hop_limit=1000)
     with pytest.raises(SocketException) as caught:
-        await connect_stream(how(Timed(), options=options), [at("127.0.0.1", 9)])
+        await connect(how(Timed(), options=options), [at("127.0.0.1", 9)])
     assert caught.value.errno == errno.EINVAL
 
 
@@ -373,7 +374,7 @@ async def test_options_are_set_before_the_connection_is_made():
     """The first packet has them already."""
     with listening() as (server, port):
         options = StreamOptions(keep_alive=True, hop_limit=77)
-        connecting = connect_stream(how(Timed(), options=options), [at("127.0.0.1", port)])
+        connecting = connect(how(Timed(), options=options), [at("127.0.0.1", port)])
         from twisted.internet import reactor
 
         await until(lambda: connecting.called)
@@ -391,7 +392,7 @@ async def test_a_connection_receives_as_much_at_a_time_as_its_limits_say():
     """``read_size``."""
     with listening() as (server, port):
         bounds = limits(read_size=1_000)
-        protocol = await connect_stream(how(Timed(), bounds=bounds), [at("127.0.0.1", port)])
+        protocol = await connect(how(Timed(), bounds=bounds), [at("127.0.0.1", port)])
         peer, _ = server.accept()
         with peer:
             peer.settimeout(PATIENCE)

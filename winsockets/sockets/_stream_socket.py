@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from socket import AF_INET
 from typing import Any, Self, overload
 
 from zope.interface import implementer
@@ -12,16 +10,12 @@ from winsockets.errors import (
     IllegalMethodCallError,
     ObjectClosedError,
     OperationAbortedError,
-    SocketErrorStatus,
-    SocketException,
 )
 from winsockets.foundation import AsyncOperation, IClosable
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
-from winsockets.networking._address import Address
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
-from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
 from winsockets.sockets._closing import Closing
 from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
@@ -29,9 +23,8 @@ from winsockets.sockets._link import Link, global_reactor
 from winsockets.sockets._stream_control import StreamSocketControl, stream_options
 from winsockets.sockets._stream_information import StreamSocketInformation
 from winsockets.sockets._stream_streams import SocketInputStream, SocketOutputStream
-from winsockets.transports import StreamProtocol
-from winsockets.transports._connecting import Connecting, connect_stream
-from winsockets.transports._describe import describe_address
+from winsockets.transports import StreamFactory, StreamProtocol
+from winsockets.transports._reaching import reach
 
 __all__ = ["StreamSocket"]
 
@@ -171,7 +164,17 @@ class StreamSocket(Closing):
         self, host: HostName, service: str, port: int, local_host: HostName | None, from_port: int
     ) -> None:
         try:
-            protocol = await self._reach(host, port, local_host, from_port)
+            protocol = await reach(
+                host,
+                port,
+                StreamFactory(self._reactor, self._control.limits),
+                reactor=self._reactor,
+                options=stream_options(self._control),
+                limits=self._control.limits,
+                serialize=self._control.serialize_connection_attempts,
+                local_host=local_host,
+                local_port=from_port,
+            )
         except BaseException as problem:
             self._connecting = None
             if self._link.closed:
@@ -182,41 +185,6 @@ class StreamSocket(Closing):
         self._control._lock("after the socket was connected")
         self._information._asked_for = (host, service)
         self._link.connect(protocol)
-
-    async def _reach(
-        self, host: HostName, port: int, local_host: HostName | None, from_port: int
-    ) -> StreamProtocol:
-        limits = self._control.limits
-
-        def find(name: HostName, number: int) -> Coroutine[Any, Any, list[Address]]:
-            return resolve(
-                name,
-                number,
-                reactor=self._reactor,
-                timeout=limits.resolve_timeout,
-                max_addresses=limits.max_addresses,
-            )
-
-        addresses = await find(host, port)
-        local: Address | None = None
-        if local_host is not None:
-            local, addresses = _match(await find(local_host, from_port), addresses, host)
-        elif from_port:
-            # The local port is bound in one family, that of the best address.
-            any_address = Address.ipv6("::", from_port)
-            if addresses[0].family == AF_INET:
-                any_address = Address.ipv4("0.0.0.0", from_port)
-            local, addresses = _match([any_address], addresses, host)
-        how = Connecting(
-            reactor=self._reactor,
-            target=describe_address(str(host), port),
-            options=stream_options(self._control),
-            limits=limits,
-            # Only one attempt at a time can have a certain local port.
-            serialize=self._control.serialize_connection_attempts or from_port > 0,
-            local=local,
-        )
-        return await connect_stream(how, addresses)
 
     def close(self) -> None:
         """Close the socket.
@@ -300,15 +268,3 @@ class StreamSocket(Closing):
         if protocol is None:
             return f"<StreamSocket not connected{state}>"
         return f"<StreamSocket with {protocol.peer}{state}>"
-
-
-def _match(sources: list[Address], addresses: list[Address], host: HostName) -> tuple[Address, list[Address]]:
-    """Keep the remote addresses of the first local address's family that has any."""
-    for source in sources:
-        reachable = [address for address in addresses if address.family == source.family]
-        if reachable:
-            return source, reachable
-    raise SocketException(
-        f"connect to {host}: it has no address of the family of the local address {sources[0].host}",
-        status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
-    )

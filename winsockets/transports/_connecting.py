@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectBindError
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.error import ConnectBindError, NoProtocol
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from winsockets.errors import (
@@ -24,10 +25,11 @@ from winsockets.networking._address import Address
 from winsockets.networking._racing import Race, Step
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
-from winsockets.transports._stream_protocol import StreamProtocol
 from winsockets.transports._stream_transport import StreamTransport
 
 __all__ = ["ClientTransport", "Connecting", "connect_stream"]
+
+_log = Logger(namespace="winsockets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +73,42 @@ class ClientTransport(StreamTransport, tcp.Client):
             raise
         return skt
 
+    def _connectDone(self) -> None:
+        """Connect the protocol, and tell the attempt when that is done."""
+        connector: Any = self.connector
+        try:
+            super()._connectDone()
+        except Exception:
+            connector.protocolFailed(Failure())
+        else:
+            connector.protocolConnected()
 
-def connect_stream(how: Connecting, addresses: Sequence[Address]) -> Deferred[StreamProtocol]:
+
+def connect_stream(how: Connecting, addresses: Sequence[Address], factory: IProtocolFactory) -> Deferred[Any]:
     """Connect to the first address that answers.
 
     Args:
         how: target, options, limits.
         addresses: where to, best first; at least one.
+        factory: builds the protocol once there is a connection.
 
     Returns:
-        A Deferred of the connected protocol. It fails with the error of the attempt that tells most, or
-        with ConnectionTimedOutError when ``limits.connect_timeout`` has passed. Cancelled or failed, it
-        leaves no descriptor and no delayed call behind.
+        A Deferred of the protocol, connected. It fails with the error of the attempt that tells most,
+        with ConnectionTimedOutError when ``limits.connect_timeout`` has passed, with NoProtocol when the
+        factory builds none, or with what building or connecting the protocol raised. Cancelled or failed,
+        it leaves no descriptor and no delayed call behind.
 
-    Source: RFC 8305.
+    Source: RFC 8305; IStreamClientEndpoint.
     """
-    return _Connection(how, addresses).outcome
+    return _Connection(how, addresses, factory).outcome
 
 
 class _Connection:
     """Does what the race says, with real transports."""
 
-    def __init__(self, how: Connecting, addresses: Sequence[Address]) -> None:
-        self._how = how
+    def __init__(self, how: Connecting, addresses: Sequence[Address], factory: IProtocolFactory) -> None:
+        self.how = how
+        self.factory = factory
         self._race = Race(
             addresses,
             delay=how.limits.connection_attempt_delay,
@@ -102,66 +117,70 @@ class _Connection:
         )
         self._attempts: dict[int, _Attempt] = {}
         self._tick: IDelayedCall | None = None
-        self.outcome: Deferred[StreamProtocol] = Deferred(self._cancel)
+        self.outcome: Deferred[Any] = Deferred(self._cancel)
         self._deadline: IDelayedCall = how.reactor.callLater(how.limits.connect_timeout, self._too_late)
+        factory.doStart()
         self._do(self._race.start(self._now()))
 
     def _now(self) -> float:
-        return float(self._how.reactor.seconds())
+        return float(self.how.reactor.seconds())
 
     def _do(self, step: Step) -> None:
         for index in step.abandon:
             self._attempts.pop(index).abandon()
         for index in step.start:
-            self._attempts[index] = _Attempt(
-                self._how, self._race.addresses[index], self._connected(index), self._failed(index)
-            )
+            self._attempts[index] = _Attempt(self, index, self._race.addresses[index])
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None
         if self._race.deadline is not None:
             delay = max(0.0, self._race.deadline - self._now())
-            self._tick = self._how.reactor.callLater(delay, self._time_passed)
+            self._tick = self.how.reactor.callLater(delay, self._time_passed)
 
     def _time_passed(self) -> None:
         self._tick = None
         self._do(self._race.tick(self._now()))
 
-    def _connected(self, index: int) -> Callable[[StreamProtocol], None]:
-        def connected(protocol: StreamProtocol) -> None:
-            del self._attempts[index]
-            self._do(self._race.succeeded(index))
-            self._deadline.cancel()
-            self.outcome.callback(protocol)
+    def connected(self, index: int, protocol: IProtocol) -> None:
+        """Hear from an attempt that its protocol is connected."""
+        del self._attempts[index]
+        self._do(self._race.succeeded(index))
+        self._deadline.cancel()
+        self.outcome.callback(protocol)
 
-        return connected
+    def failed(self, index: int, problem: SocketException) -> None:
+        """Hear from an attempt that there is no connection."""
+        del self._attempts[index]
+        self._do(self._race.failed(index, problem, self._now()))
+        if self._race.finished:
+            self._fail(self._race.error or problem)
 
-    def _failed(self, index: int) -> Callable[[SocketException], None]:
-        def failed(problem: SocketException) -> None:
-            del self._attempts[index]
-            self._do(self._race.failed(index, problem, self._now()))
-            if self._race.finished:
-                self._deadline.cancel()
-                self.outcome.errback(self._race.error or problem)
-
-        return failed
+    def refused(self, reason: Failure) -> None:
+        """Hear that the program has no protocol for the connection: another address makes no difference."""
+        self._do(self._race.stop())
+        self._fail(reason)
 
     def _too_late(self) -> None:
         self._do(self._race.stop())
-        seconds = self._how.limits.connect_timeout
+        seconds = self.how.limits.connect_timeout
         tried = ", ".join(address.host for address in self._race.addresses)
         problem = ConnectionTimedOutError(
-            f"connect to {self._how.target} ({tried}): no answer within {seconds:g} s; check that the host "
+            f"connect to {self.how.target} ({tried}): no answer within {seconds:g} s; check that the host "
             "is up and no firewall drops the packets, or raise connect_timeout"
         )
         # An attempt that failed says more than the silence of the others.
         error = self._race.error
-        self.outcome.errback(error if error is not None and _is_answer(error) else problem)
+        self._fail(error if error is not None and _is_answer(error) else problem)
 
-    def _cancel(self, _: Deferred[StreamProtocol]) -> None:
+    def _cancel(self, _: Deferred[Any]) -> None:
         self._do(self._race.stop())
-        self._deadline.cancel()
-        self.outcome.errback(CancelledError())
+        self._fail(CancelledError())
+
+    def _fail(self, problem: Failure | BaseException) -> None:
+        if self._deadline.active():
+            self._deadline.cancel()
+        self.factory.doStop()
+        self.outcome.errback(problem)
 
 
 def _is_answer(error: SocketException) -> bool:
@@ -171,46 +190,89 @@ def _is_answer(error: SocketException) -> bool:
 class _Attempt:
     """One attempt; to Twisted's client transport it is the connector."""
 
-    def __init__(
-        self,
-        how: Connecting,
-        address: Address,
-        connected: Callable[[StreamProtocol], None],
-        failed: Callable[[SocketException], None],
-    ) -> None:
-        self._how = how
-        self._address = address
+    def __init__(self, connection: _Connection, index: int, address: Address) -> None:
         # Whom to tell; forgotten with the outcome, because the transport keeps its connector.
-        self._connected: Callable[[StreamProtocol], None] | None = connected
-        self._failed: Callable[[SocketException], None] | None = failed
-        self._transport = ClientTransport(address, how, self)
+        self._connection: _Connection | None = connection
+        self._index = index
+        self._address = address
+        self._building = False
+        self._protocol: IProtocol | None = None
+        self._won: IProtocolFactory | None = None
+        self._transport: ClientTransport | None = ClientTransport(address, connection.how, self)
+
+    def _forget(self) -> _Connection | None:
+        connection, self._connection, self._transport = self._connection, None, None
+        return connection
 
     def abandon(self) -> None:
         """Give the attempt up and close its socket; nobody is told."""
-        self._connected = self._failed = None
-        self._transport.stopConnecting()
+        transport = self._transport
+        self._forget()
+        if self._building or transport is None:
+            # The program cancels or refuses while it builds the protocol.
+            return
+        if transport.connected:
+            transport.abortConnection()
+        else:
+            transport.stopConnecting()
 
-    def buildProtocol(self, address: IAddress) -> StreamProtocol:
-        """Called by the transport when it is connected."""
-        connected, self._connected, self._failed = self._connected, None, None
-        del self._transport
-        return StreamProtocol(self._how.reactor, self._how.limits, connected)
+    def buildProtocol(self, address: IAddress) -> IProtocol | None:
+        """Called by the transport when it is connected; without a protocol it closes the connection."""
+        connection = self._connection
+        if connection is None:
+            return None
+        self._building = True
+        try:
+            protocol = connection.factory.buildProtocol(address)
+            if protocol is None:
+                raise NoProtocol
+        except Exception:
+            if self._connection is not None:
+                connection.refused(Failure())
+            else:
+                _log.failure("A factory failed whose connect was cancelled")
+            return None
+        finally:
+            self._building = False
+        if self._connection is not None:
+            self._protocol = protocol
+            return protocol
+        return None
+
+    def protocolConnected(self) -> None:
+        """Called by the transport when the protocol has it."""
+        protocol, self._protocol = self._protocol, None
+        connection = self._forget()
+        if connection is not None and protocol is not None:
+            self._won = connection.factory
+            connection.connected(self._index, protocol)
+
+    def protocolFailed(self, reason: Failure) -> None:
+        """Called by the transport when the protocol did not take it."""
+        if self._connection is not None:
+            self._connection.refused(reason)
+        else:
+            _log.failure("A protocol failed whose connect was cancelled", failure=reason)
 
     def connectionFailed(self, reason: Failure) -> None:
-        """Called by the transport when it is not."""
-        failed, self._connected, self._failed = self._failed, None, None
-        del self._transport
-        if failed is not None:
-            failed(translate(reason, self._action(reason)))
+        """Called by the transport when it is not connected."""
+        connection = self._forget()
+        if connection is not None:
+            connection.failed(self._index, translate(reason, self._action(connection.how, reason)))
 
-    def _action(self, reason: Failure) -> str:
-        action = f"connect to {self._how.target}"
-        if describe_address(self._address.host, self._address.port) != self._how.target:
+    def _action(self, how: Connecting, reason: Failure) -> str:
+        action = f"connect to {how.target}"
+        if describe_address(self._address.host, self._address.port) != how.target:
             action = f"{action} ({self._address.host})"
-        local = self._how.local
+        local = how.local
         if local is not None and isinstance(reason.value, ConnectBindError):
             action = f"{action} from {describe_address(local.host, local.port)}"
         return action
 
     def connectionLost(self, reason: Failure) -> None:
-        """Called by the transport after the protocol was told; nothing is left to do."""
+        """Called by the transport after the protocol was told."""
+        if self._won is not None:
+            self._won.doStop()
+        elif self._connection is not None:
+            # Within the protocol's connectionMade.
+            self._connection.refused(reason)

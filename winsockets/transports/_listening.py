@@ -10,13 +10,13 @@ from typing import Any, cast
 
 from twisted.internet import tcp
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from winsockets.errors import AddressInUseError, SocketException, translate
-from winsockets.foundation import Limits
+from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
@@ -39,12 +39,12 @@ _THAT_CONNECTION = _numbers(
 )  # fmt: skip
 _MISSING_FAMILY = _numbers("EAFNOSUPPORT", "EADDRNOTAVAIL", "WSAEAFNOSUPPORT")
 # Linux and the BSDs cut this down to their own maximum; Windows wants its own constant.
-_BACKLOG = max(socket.SOMAXCONN, 65_535)
+LARGEST_BACKLOG = max(socket.SOMAXCONN, 65_535)
 _PORT_TRIES = 16
 
 
 class StreamFactory(ServerFactory):
-    """Builds the protocol of each accepted connection.
+    """Builds the protocol of each connection, for any endpoint to listen or connect with.
 
     Args:
         reactor: keeps the deadlines.
@@ -54,7 +54,12 @@ class StreamFactory(ServerFactory):
 
     noisy = False
 
-    def __init__(self, reactor: Any, limits: Limits, on_connected: Callable[[StreamProtocol], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        limits: Limits = DEFAULT_LIMITS,
+        on_connected: Callable[[StreamProtocol], None] | None = None,
+    ) -> None:
         self._reactor = reactor
         self._limits = limits
         self._on_connected = on_connected
@@ -75,6 +80,7 @@ class ListeningPort(tcp.Port):
         limits: ``read_size`` and ``accepts_per_turn`` count here.
         admission: decides when it accepts; ports of one listener share one.
         reactor: an IReactorFDSet.
+        backlog: how many clients the system holds until they are accepted, within its own maximum.
     """
 
     transport = ServerTransport
@@ -84,13 +90,14 @@ class ListeningPort(tcp.Port):
         interface: str,
         port: int,
         *,
-        factory: StreamFactory,
+        factory: IProtocolFactory,
         options: StreamOptions,
         limits: Limits,
         admission: Admission,
         reactor: Any,
+        backlog: int = LARGEST_BACKLOG,
     ) -> None:
-        tcp.Port.__init__(self, port, factory, _BACKLOG, interface, reactor)
+        tcp.Port.__init__(self, port, factory, backlog, interface, reactor)
         self._options = options
         self._limits = limits
         self._admission = admission
@@ -132,7 +139,7 @@ class ListeningPort(tcp.Port):
         self.socket = skt
         self.fileno = skt.fileno  # type: ignore[method-assign]
         self.connected = True
-        cast(StreamFactory, self.factory).doStart()
+        cast(IProtocolFactory, self.factory).doStart()
         self.startReading()
         self._admission.add(self)
 
@@ -191,7 +198,10 @@ class ListeningPort(tcp.Port):
         if sys.platform == "win32":
             # Linux and the BSDs give an accepted socket the options of the listening one.
             self._options.apply(skt)
-        protocol = cast(StreamFactory, self.factory).buildProtocol(self._buildAddr(address))
+        protocol = cast(IProtocolFactory, self.factory).buildProtocol(self._buildAddr(address))
+        if protocol is None:
+            skt.close()
+            return
         self.sessionno += 1
         transport = self.transport(skt, protocol, address, self, self.sessionno, self.reactor)
         transport.bufferSize = self._limits.read_size

@@ -37,8 +37,6 @@ class StreamTransport(tcp.Connection):
 
     source: IWriteSource | None = None
     vector_limit = _VECTOR_LIMIT
-    # Closing ends the stream in good order, or resets it when received bytes are left in the system; after a
-    # shutdown the peer would see the end of the stream in either case.
     _shouldShutdown = False
     _local_name: tuple[Any, ...] = ("", 0)
     _paused = False
@@ -81,6 +79,13 @@ class StreamTransport(tcp.Connection):
             return super().doWrite()
         self.source.write_ready()
         return None
+
+    def writeSomeData(self, data: Any) -> Any:
+        """Send some of what ``write`` buffered; the reason for an end keeps the system's error."""
+        try:
+            return self.send(memoryview(data)[: self.SEND_LIMIT])
+        except SocketException as problem:
+            return problem
 
     def doRead(self) -> Any:
         """Receive once and deliver; the reason for an end keeps the system's error."""
@@ -132,18 +137,23 @@ class StreamTransport(tcp.Connection):
         writes fail at once with the real error, reading goes on when the protocol asks for more.
         """
         source = self.source
-        if source is not None and type(reason.value) is ConnectionLost and hasattr(self, "socket"):
+        if type(reason.value) is ConnectionLost and hasattr(self, "socket"):
             number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             problem = self._explain(number)
-            if number and self._paused and not self.disconnecting:
+            if number and source is not None and self._paused and not self.disconnecting:
                 # The reactor has taken it out by now.
                 self._hang_up = problem
                 source.write_failed(problem)
                 return
-            reason = Failure(problem)
+            if number or source is not None:
+                reason = Failure(problem)
         self._local_name = self.local_name
         if self._receiving_rest is not None:
             self._receiving_rest.cancel()
+            self._receiving_rest = None
+        # A source shows its peer what it never read: a close resets the connection then. A shutdown before it
+        # hides that, which is what Twisted's transports do, and what other protocols count on.
+        self._shouldShutdown = source is None
         super().connectionLost(reason)
 
     def _explain(self, number: int) -> SocketException:
