@@ -14,7 +14,6 @@ from winsockets.errors import IllegalMethodCallError, ObjectClosedError, Operati
 from winsockets.foundation import AsyncOperation, Event, EventRegistrationToken, IClosable
 from winsockets.networking import HostName
 from winsockets.networking._hostname import as_host_name
-from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port
 from winsockets.sockets._closing import Closing
 from winsockets.sockets._connections import ConnectionQueue, Connections
@@ -30,16 +29,13 @@ from winsockets.sockets._stream_socket import StreamSocket
 from winsockets.transports import StreamFactory, StreamProtocol
 from winsockets.transports._admission import Admission
 from winsockets.transports._ending import Ending
-from winsockets.transports._listening import ListeningPort, listen_stream
+from winsockets.transports._listening import ListeningPort, listen_on
 
 __all__ = [
     "StreamSocketListener",
     "StreamSocketListenerConnectionReceivedEventArgs",
     "StreamSocketListenerInformation",
 ]
-
-ALL_INTERFACES = ("::", "0.0.0.0")
-"""Those of both families, each by a socket of its own."""
 
 
 class StreamSocketListenerConnectionReceivedEventArgs:
@@ -243,19 +239,10 @@ class StreamSocketListener(Closing):
         control = self._control
         limits = control.limits
         try:
-            interfaces: tuple[str, ...] = ALL_INTERFACES
-            if host is not None:
-                addresses = await resolve(
-                    host,
-                    port,
-                    reactor=self._reactor,
-                    timeout=limits.resolve_timeout,
-                    max_addresses=limits.max_addresses,
-                )
-                interfaces = tuple(address.host for address in addresses)
             self._admission = Admission(self._reactor, limits, control.max_connections)
             self._accepted_control = accepted_control(control)
-            self._ports = listen_stream(self._port_maker(self._admission), interfaces, port)
+            build = self._port_maker(self._admission)
+            self._ports = await listen_on(host, port, build, reactor=self._reactor, limits=limits)
         except BaseException as problem:
             self._binding = None
             if self._closed:

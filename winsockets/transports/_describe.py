@@ -16,7 +16,11 @@ def describe_address(host: str, port: int) -> str:
 
 def describe_peer(transport: Any) -> str:
     """Say who is at the other end of a transport, as well as it knows."""
-    peer = transport.getPeer() if transport is not None else None
+    try:
+        peer = transport.getPeer() if transport is not None else None
+    except (AttributeError, NotImplementedError):
+        # The pipes to a process have no address.
+        peer = None
     if isinstance(peer, IPv4Address | IPv6Address):
         return describe_address(peer.host, peer.port)
     return str(peer) if peer is not None else "the peer"

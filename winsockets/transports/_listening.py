@@ -17,13 +17,15 @@ from twisted.python.failure import Failure
 
 from winsockets.errors import AddressInUseError, SocketException, translate
 from winsockets.foundation import DEFAULT_LIMITS, Limits
+from winsockets.networking import HostName
+from winsockets.networking._resolution import resolve
 from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._stream_protocol import StreamProtocol
 from winsockets.transports._stream_transport import ServerTransport
 
-__all__ = ["ListeningPort", "StreamFactory", "listen_stream"]
+__all__ = ["LARGEST_BACKLOG", "ListeningPort", "StreamFactory", "listen_on", "listen_stream"]
 
 _log = Logger(namespace="winsockets")
 
@@ -38,8 +40,9 @@ _THAT_CONNECTION = _numbers(
     "EOPNOTSUPP", "ENETUNREACH", "EPERM", "WSAECONNRESET",
 )  # fmt: skip
 _MISSING_FAMILY = _numbers("EAFNOSUPPORT", "EADDRNOTAVAIL", "WSAEAFNOSUPPORT")
-# Linux and the BSDs cut this down to their own maximum; Windows wants its own constant.
 LARGEST_BACKLOG = max(socket.SOMAXCONN, 65_535)
+"""Linux and the BSDs cut this down to their own maximum; Windows wants its own constant."""
+_ALL_INTERFACES = ("::", "0.0.0.0")
 _PORT_TRIES = 16
 
 
@@ -216,6 +219,43 @@ class ListeningPort(tcp.Port):
         """Close the socket."""
         self._admission.discard(self)
         super().connectionLost(reason)
+
+
+async def listen_on(
+    host: HostName | None,
+    port: int,
+    build: Callable[[str, int], ListeningPort],
+    *,
+    reactor: Any,
+    limits: Limits,
+) -> list[ListeningPort]:
+    """Listen on the addresses of a local name.
+
+    Args:
+        host: an address of this machine, or a name whose addresses are; None is all interfaces, those of both
+            families each by a socket of its own.
+        port: 0 lets the system choose a number that is free on all.
+        build: makes a port for an address and a number.
+        reactor: finds the name.
+        limits: ``resolve_timeout`` and ``max_addresses`` count here.
+
+    Returns:
+        The listening ports, at least one.
+
+    Raises:
+        SocketException: as ``resolve`` and ``listen_stream`` say; nothing listens.
+    """
+    interfaces: tuple[str, ...] = _ALL_INTERFACES
+    if host is not None:
+        addresses = await resolve(
+            host,
+            port,
+            reactor=reactor,
+            timeout=limits.resolve_timeout,
+            max_addresses=limits.max_addresses,
+        )
+        interfaces = tuple(address.host for address in addresses)
+    return listen_stream(build, interfaces, port)
 
 
 def listen_stream(
