@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.address import IPv6Address
@@ -35,23 +36,33 @@ class StreamSocketInformation:
     Source: WinRT StreamSocketInformation.
     """
 
+    _names: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None
+
     def __init__(self, link: Link) -> None:
         self._link = link
         # Set by the socket once it is connected.
         self._asked_for: tuple[HostName, str] | None = None
         self._largest_round_trip = 0
 
+    def _remember(self) -> None:
+        """Keep the addresses of a transport that may not know them after its end."""
+        self._names = self._local(), self._remote()
+
     def _local(self) -> tuple[Any, ...]:
+        if self._names is not None:
+            return self._names[0]
         protocol = self._link.protocol
         if protocol is None:
             return _NOWHERE
         transport: Any = protocol.transport
         name: tuple[Any, ...] | None = getattr(transport, "local_name", None)
-        return name if name is not None else _name_of(transport.getHost())
+        return name if name is not None else _name_of(transport.getHost)
 
     def _remote(self) -> tuple[Any, ...]:
+        if self._names is not None:
+            return self._names[1]
         protocol = self._link.protocol
-        return _name_of(cast(Any, protocol.transport).getPeer()) if protocol is not None else _NOWHERE
+        return _name_of(cast(Any, protocol.transport).getPeer) if protocol is not None else _NOWHERE
 
     @property
     def local_address(self) -> HostName | None:
@@ -117,8 +128,13 @@ class StreamSocketInformation:
 _NOWHERE = ("", 0)
 
 
-def _name_of(address: Any) -> tuple[Any, ...]:
+def _name_of(get_address: Callable[[], Any]) -> tuple[Any, ...]:
     """Turn an address of Twisted's into what the system calls a socket name; others have no host."""
+    try:
+        address = get_address()
+    except NotImplementedError:
+        # The pipes to a process have no address.
+        return _NOWHERE
     name = (getattr(address, "host", ""), getattr(address, "port", 0))
     return (*name, 0, address.scopeID) if isinstance(address, IPv6Address) else name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self, overload
 
+from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
 from winsockets.errors import (
@@ -11,7 +12,7 @@ from winsockets.errors import (
     ObjectClosedError,
     OperationAbortedError,
 )
-from winsockets.foundation import AsyncOperation, IClosable
+from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation, IClosable, Limits
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
@@ -24,6 +25,7 @@ from winsockets.sockets._stream_control import StreamSocketControl, stream_optio
 from winsockets.sockets._stream_information import StreamSocketInformation
 from winsockets.sockets._stream_streams import SocketInputStream, SocketOutputStream
 from winsockets.transports import StreamFactory, StreamProtocol
+from winsockets.transports._endpoints import connect_through
 from winsockets.transports._reaching import reach
 
 __all__ = ["StreamSocket"]
@@ -61,6 +63,57 @@ class StreamSocket(Closing):
         self._control = control
         self._link.accepted = True
         self._link.connect(protocol)
+        return self
+
+    @classmethod
+    def from_endpoint(
+        cls, endpoint: IStreamClientEndpoint, *, reactor: Any = None, limits: Limits = DEFAULT_LIMITS
+    ) -> AsyncOperation[Self]:
+        """Connect through an endpoint of Twisted's (an addition to WinRT).
+
+        Args:
+            endpoint: of any kind: TCP, TLS, UNIX, a process ...
+            reactor: an IReactorTime and IReactorFromThreads, the endpoint's; the installed reactor when left
+                out.
+            limits: bounds and deadlines of the connection; those of connecting are the endpoint's.
+
+        Returns:
+            An operation that yields a socket, connected. It fails with the endpoint's error, translated.
+            Failed or cancelled, it leaves no connection behind.
+
+        Source: IStreamClientEndpoint.
+        """
+        return AsyncOperation.run(cls._through(endpoint, global_reactor(reactor), limits))
+
+    @classmethod
+    async def _through(cls, endpoint: IStreamClientEndpoint, reactor: Any, limits: Limits) -> Self:
+        self = cls.from_protocol(await connect_through(endpoint, reactor, limits), reactor=reactor)
+        self._link.accepted = False
+        return self
+
+    @classmethod
+    def from_protocol(cls, protocol: StreamProtocol, *, reactor: Any = None) -> Self:
+        """Make a socket of a connected protocol (an addition to WinRT).
+
+        With a StreamFactory that calls it, any endpoint of Twisted's that listens gives sockets. Such a
+        socket is closed in good order when nobody refers to it any more, as an accepted one is. Its control
+        refuses changes; its information has what the transport knows.
+
+        Args:
+            protocol: connected; it belongs to the socket from now on.
+            reactor: an IReactorTime and IReactorFromThreads, the protocol's; the installed reactor when left
+                out.
+
+        Raises:
+            IllegalMethodCallError: the protocol has no transport yet.
+        """
+        if protocol.transport is None:
+            raise IllegalMethodCallError("from_protocol: the protocol is not connected; connect it first")
+        control = StreamSocketControl()
+        control.limits = protocol._limits
+        control._lock("on a connected socket")
+        self = cls._over(protocol, global_reactor(reactor), control)
+        self._information._remember()
         return self
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from winsockets.foundation import DEFAULT_LIMITS, Limits
-from winsockets.sockets import StreamSocket, StreamSocketControl
+from winsockets.sockets import StreamSocket
 from winsockets.sockets._link import global_reactor
 from winsockets.testing._faults import NO_FAULTS, Faults
 from winsockets.testing._memory_transport import CAPACITY, connect_protocols
@@ -46,11 +46,7 @@ def stream_socket_pair(
     reactor = global_reactor(reactor)
     client, server = StreamProtocol(reactor, limits), StreamProtocol(reactor, limits)
     connect_protocols(client, server, reactor, to_server=to_server, to_client=to_client, capacity=capacity)
-    return _socket(client, reactor, limits), _socket(server, reactor, limits)
-
-
-def _socket(protocol: StreamProtocol, reactor: Any, limits: Limits) -> StreamSocket:
-    control = StreamSocketControl()
-    control.limits = limits
-    control._lock("on a connected socket")
-    return StreamSocket._over(protocol, reactor, control)
+    return (
+        StreamSocket.from_protocol(client, reactor=reactor),
+        StreamSocket.from_protocol(server, reactor=reactor),
+    )
