@@ -91,6 +91,15 @@ ERRNOS = {
     "ENFILE": "TOO_MANY_OPEN_FILES",
     "EMSGSIZE": "MESSAGE_TOO_LONG",
 }
+VERIFICATION_ERRORS = {
+    "CERTIFICATE_EXPIRED": {9, 10},
+    "CERTIFICATE_UNTRUSTED_ROOT": {2, 18, 19, 20, 21, 27},
+    "CERTIFICATE_COMMON_NAME_IS_INCORRECT": {47, 48, 62, 63, 64},
+    "CERTIFICATE_WRONG_USAGE": {26, 32},
+    "CERTIFICATE_REVOKED": {23, 28},
+    "CERTIFICATE_NO_REVOCATION_CHECK": {3, 33, 73},
+    "CERTIFICATE_REVOCATION_SERVER_OFFLINE": {5, 8, 11, 12, 15, 16, 35, 36, 44, 54, 74, 75},
+}
 RESOLVER_ERRORS = {
     "EAI_FAMILY": "ADDRESS_FAMILY_NOT_SUPPORTED",
     "EAI_SOCKTYPE": "SOCKET_TYPE_NOT_SUPPORTED",
@@ -240,6 +249,16 @@ def test_a_windows_error_code_has_its_row(code: int, name: str | None) -> None:
 def test_a_status_knows_the_number_that_stands_for_it(status: SocketErrorStatus, number: int | None) -> None:
     """The first name that the system has, errno before resolver; some statuses have no number."""
     assert table.errno_of(status) == number
+
+
+@given(st.integers(-1, 300))
+def test_any_verification_error_has_a_row(number: int) -> None:
+    """What no row names, of a later OpenSSL perhaps, means that the certificate is invalid; so does 0."""
+    status = next(
+        (SocketErrorStatus[name] for name, numbers in VERIFICATION_ERRORS.items() if number in numbers),
+        SocketErrorStatus.CERTIFICATE_IS_INVALID,
+    )
+    assert table.row_of_verification_error(number).status is status
 
 
 def test_a_number_shared_by_two_names_belongs_to_the_earlier_row(monkeypatch: pytest.MonkeyPatch) -> None:

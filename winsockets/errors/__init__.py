@@ -38,6 +38,7 @@ from winsockets.errors._hresult import (
     E_UNEXPECTED,
     ERROR_CANCELLED,
     ERROR_INVALID_OPERATION,
+    ERROR_INVALID_PASSWORD,
     ERROR_NO_UNICODE_TRANSLATION,
     ERROR_NOT_FOUND,
     ERROR_OPERATION_ABORTED,
@@ -53,6 +54,7 @@ from winsockets.errors._web_table import WebError
 __all__ = [
     "ERROR_CANCELLED",
     "ERROR_INVALID_OPERATION",
+    "ERROR_INVALID_PASSWORD",
     "ERROR_NOT_FOUND",
     "ERROR_NO_UNICODE_TRANSLATION",
     "ERROR_OPERATION_ABORTED",

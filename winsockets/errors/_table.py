@@ -1,4 +1,4 @@
-"""The one table behind every status: native code, errno, resolver error, meaning, advice.
+"""The one table behind every status: native code, errno, resolver and OpenSSL error, meaning, advice.
 
 Nothing else in the package decides a status. The rows follow Winsock's numbering because WinRT's statuses
 do; the errno names are looked up on the running system, and one that it lacks is skipped. Winsock's own
@@ -23,6 +23,7 @@ __all__ = [
     "row_of_errno",
     "row_of_resolver_error",
     "row_of_status",
+    "row_of_verification_error",
     "row_of_windows_error",
 ]
 
@@ -35,6 +36,8 @@ class Row(NamedTuple):
         hresults: the HRESULTs that carry it; the first is the one our exceptions use.
         errnos: names of errno constants; the first that exists is the one our exceptions use.
         resolver: names of getaddrinfo error constants, likewise.
+        verification: numbers of OpenSSL's certificate verification errors (X509_V_ERR), which are the same
+            everywhere.
         meaning: what happened, for messages.
         advice: what the reader can do about it.
     """
@@ -45,13 +48,19 @@ class Row(NamedTuple):
     resolver: tuple[str, ...] = ()
     meaning: str = ""
     advice: str = ""
+    verification: tuple[int, ...] = ()
 
 
 _S = SocketErrorStatus
 
 
-def _certificate(status: SocketErrorStatus, *codes: int) -> Row:
-    return Row(status, tuple(map(HResult, codes)), meaning="the server's certificate was not accepted")
+def _certificate(status: SocketErrorStatus, *codes: int, verification: tuple[int, ...] = ()) -> Row:
+    return Row(
+        status,
+        tuple(map(HResult, codes)),
+        meaning="the server's certificate was not accepted",
+        verification=verification,
+    )
 
 
 ROWS: tuple[Row, ...] = (
@@ -208,13 +217,31 @@ ROWS: tuple[Row, ...] = (
         meaning="the message is too long",
         advice="send smaller datagrams (65,507 bytes at most over IPv4)",
     ),
-    _certificate(_S.CERTIFICATE_EXPIRED, 0x800B0101, 0x800B0102),
-    _certificate(_S.CERTIFICATE_UNTRUSTED_ROOT, 0x800B0109, 0x800B010A, 0x800B0112),
-    _certificate(_S.CERTIFICATE_COMMON_NAME_IS_INCORRECT, 0x800B010F, 0x800B0114),
-    _certificate(_S.CERTIFICATE_WRONG_USAGE, 0x800B0110),
-    _certificate(_S.CERTIFICATE_REVOKED, 0x800B010C, 0x80092010, 0x800B0111),
-    _certificate(_S.CERTIFICATE_NO_REVOCATION_CHECK, 0x80092012),
-    _certificate(_S.CERTIFICATE_REVOCATION_SERVER_OFFLINE, 0x80092013),
+    _certificate(_S.CERTIFICATE_EXPIRED, 0x800B0101, 0x800B0102, verification=(9, 10)),
+    _certificate(
+        _S.CERTIFICATE_UNTRUSTED_ROOT,
+        0x800B0109,
+        0x800B010A,
+        0x800B0112,
+        verification=(2, 18, 19, 20, 21, 27),
+    ),
+    # 47 and 48: a name that an authority above must not, or may not, certify
+    _certificate(
+        _S.CERTIFICATE_COMMON_NAME_IS_INCORRECT,
+        0x800B010F,
+        0x800B0114,
+        verification=(47, 48, 62, 63, 64),
+    ),
+    _certificate(_S.CERTIFICATE_WRONG_USAGE, 0x800B0110, verification=(26, 32)),
+    _certificate(_S.CERTIFICATE_REVOKED, 0x800B010C, 0x80092010, 0x800B0111, verification=(23, 28)),
+    _certificate(_S.CERTIFICATE_NO_REVOCATION_CHECK, 0x80092012, verification=(3, 33, 73)),
+    # There are lists or answers, but none that can be relied upon
+    _certificate(
+        _S.CERTIFICATE_REVOCATION_SERVER_OFFLINE,
+        0x80092013,
+        verification=(5, 8, 11, 12, 15, 16, 35, 36, 44, 54, 74, 75),
+    ),
+    # and every verification error that no row has
     _certificate(
         _S.CERTIFICATE_IS_INVALID,
         *range(0x800B0103, 0x800B0109),
@@ -233,6 +260,7 @@ _BY_ERRNO: dict[int, Row] = {
 _BY_RESOLVER_ERROR: dict[int, Row] = {
     getattr(socket, name): row for row in reversed(ROWS) for name in row.resolver if hasattr(socket, name)
 }
+_BY_VERIFICATION_ERROR: dict[int, Row] = {number: row for row in ROWS for number in row.verification}
 _WINSOCK = range(10_000, 12_000)
 
 
@@ -249,6 +277,15 @@ def row_of_errno(number: int) -> Row | None:
 def row_of_resolver_error(number: int) -> Row | None:
     """Find the row of a getaddrinfo error, which is a Winsock number on Windows."""
     return _BY_RESOLVER_ERROR.get(number) or _row_of_winsock(number)
+
+
+def row_of_verification_error(number: int) -> Row:
+    """Find the row of an OpenSSL certificate verification error (X509_V_ERR).
+
+    A number that no row has, of a later OpenSSL perhaps, means that the certificate is invalid, and so does
+    0, which is no error: whoever asks has one.
+    """
+    return _BY_VERIFICATION_ERROR.get(number) or _BY_STATUS[_S.CERTIFICATE_IS_INVALID]
 
 
 def row_of_windows_error(number: int) -> Row | None:
