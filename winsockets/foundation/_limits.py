@@ -59,6 +59,10 @@ class Limits:
     """Bytes (and 512 more for each write) that may wait in the program for one connection. A write that
     comes while more than that waits is refused: whoever gets there never awaited anything."""
 
+    write_batch: int = 256 * KIB
+    """Bytes (and 512 more for each write) at which a batch of writes that nobody awaits is sent without
+    being told to: about what the system takes in one call, and little enough to stay in the cache."""
+
     accept_retry: float = 0.05
     """How soon accepting is tried again when the process or system had no descriptor left."""
 

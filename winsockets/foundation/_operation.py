@@ -114,6 +114,7 @@ class _Callbacks:
             call: Any = (operation._go_on, waiter, {})
             callbacks.append((call, call))
         operation._direct = False
+        operation._attended = True
         operation._callbacks = callbacks
         return callbacks
 
@@ -150,9 +151,11 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     _canceller: Callable[[Deferred[Any]], None] | None = None
 
     # Most operations are awaited once and nothing else, and have no list of callbacks. Whether this is one of
-    # them; the coroutine of Twisted's that waits for it; and the list, for the others.
+    # them; the coroutine of Twisted's that waits for it; the list, for the others; and whether anybody is to
+    # be told of the end, or was.
     _direct = True
     _waiter: tuple[Any, ...] | None = None
+    _attended = False
     if not TYPE_CHECKING:
         _callbacks = _Callbacks()
 
@@ -164,6 +167,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
         if self.debug:
             super().__init__(canceller)
             self._direct = False
+            self._attended = True
         elif canceller is not None:
             self._canceller = canceller
 
@@ -461,6 +465,7 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
                     self.holder.release()
                 if self._direct and self._waiter is None and not self.called:
                     self._waiter = args
+                    self._attended = True
                     return self
                 callback = self._go_on
             call = (callback, args, kwargs)
@@ -531,6 +536,7 @@ class AsyncOperationWithProgress(AsyncOperation[_T], Generic[_T, _P]):
         if handler is not None and not callable(handler):
             raise TypeError(f"progress: {handler!r} is not callable; it takes (operation, value)")
         self._progress = handler
+        self._attended = True
 
     def report(self, value: _P) -> None:
         """Tell the progress handler, if there is one (producers' side)."""

@@ -196,9 +196,13 @@ class DataWriter:
         writing = stream.write_async(self._data)
         if writing.status is AsyncStatus.COMPLETED:
             self._stored()
-            return _ended(writing.get_results())
-        self._storing = True
-        return DataWriterStoreOperation._following(writing, self)
+            operation = _ended(writing.get_results())
+        else:
+            self._storing = True
+            operation = DataWriterStoreOperation._following(writing, self)
+        # Whoever awaits the store awaits the write. A stream of somebody else's holds nothing back.
+        operation.holder = getattr(writing, "holder", None)
+        return operation
 
     def _stored(self) -> None:
         self._data = bytearray()

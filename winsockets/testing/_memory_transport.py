@@ -211,7 +211,7 @@ class MemoryTransport(FileDescriptor):
             self._peer._schedule()
         return count
 
-    def send_vector(self, views: Sequence[memoryview]) -> int:
+    def send_vector(self, views: Sequence[bytes | memoryview]) -> int:
         """Take what there is room for of several buffers."""
         return self.send(b"".join(views))
 

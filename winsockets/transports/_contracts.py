@@ -40,7 +40,7 @@ class ISink(Interface):
             SocketException: nothing can be sent any more.
         """
 
-    def send_vector(views: Sequence[memoryview]) -> int:
+    def send_vector(views: Sequence[bytes | memoryview]) -> int:
         """Like ``send`` for several buffers in one call."""
 
     def startWriting() -> None:

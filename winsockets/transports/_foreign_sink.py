@@ -64,7 +64,7 @@ class ForeignSink:
         self._transport.write(bytes(data))
         return len(data)
 
-    def send_vector(self, views: Sequence[memoryview]) -> int:
+    def send_vector(self, views: Sequence[bytes | memoryview]) -> int:
         """Hand buffers over until the transport asks to wait."""
         sent = 0
         for view in views:

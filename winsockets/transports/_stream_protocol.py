@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -16,31 +16,25 @@ from zope.interface import implementer
 from winsockets.errors import (
     BusyError,
     ConnectionAbortError,
-    IllegalMethodCallError,
     OperationAbortedError,
     SocketException,
     translate,
 )
-from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, Limits
-from winsockets.transports._contracts import ISink, IWriteSource
+from winsockets.foundation import AsyncOperation, Limits
 from winsockets.transports._describe import describe_peer
 from winsockets.transports._ending import Ending
 from winsockets.transports._foreign_sink import as_sink
-from winsockets.transports._write_queue import Queued, QueuedFlush, QueuedWrite, WriteQueue, as_views
+from winsockets.transports._stream_sending import StreamSending
 
 __all__ = ["StreamProtocol"]
 
-_ENOBUFS = getattr(errno, "ENOBUFS", 105)
-ENOBUFS_HRESULT = 0x80072747
 
-
-@implementer(IHalfCloseableProtocol, IWriteSource)
-class StreamProtocol(Protocol):
+@implementer(IHalfCloseableProtocol)
+class StreamProtocol(StreamSending, Protocol):
     """Turns a connected transport into reads and writes that can be awaited.
 
     Bytes go one way: what the transport delivers completes the waiting read, or joins the unread bytes;
-    above ``limits.read_high_water`` the transport is paused. What is written is sent at once when nothing
-    waits, and in order otherwise.
+    above ``limits.read_high_water`` the transport is paused. What is written goes as StreamSending says.
 
     Args:
         reactor: keeps the close deadline.
@@ -58,8 +52,7 @@ class StreamProtocol(Protocol):
         limits: Limits,
         on_connected: Callable[[StreamProtocol], None] | None = None,
     ) -> None:
-        self._reactor = reactor
-        self._limits = limits
+        super().__init__(reactor, limits)
         self._on_connected = on_connected
         self._unread: bytes | bytearray = b""
         self._reader: AsyncOperation[bytes] | None = None
@@ -68,14 +61,10 @@ class StreamProtocol(Protocol):
         self._ended = False
         self._discarding = False
         self._read_error: SocketException | None = None
-        self._queue: WriteQueue | None = None
-        self._write_error: SocketException | None = None
-        self._output_shut = False
         self._closing = False
         self._deadline: IDelayedCall | None = None
         self._lost = False
         self._end = Ending()
-        self._sink: ISink
 
     # What the transport tells
 
@@ -89,6 +78,7 @@ class StreamProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Complete the waiting read, or keep the bytes for the next one."""
+        self._burst = False
         reader = self._reader
         if reader is not None:
             self._reader = None
@@ -137,7 +127,7 @@ class StreamProtocol(Protocol):
             problem = translate(reason, f"connection with {self.peer}")
             if not self._ended:
                 self._read_error = self._read_error or problem
-        self._fail_writes(problem)
+        self._end_sending(problem)
         self._end_reading()
         self._end.come()
 
@@ -225,160 +215,18 @@ class StreamProtocol(Protocol):
         if reader is not None:
             reader.errback(OperationAbortedError(f"read from {self.peer}: aborted by close"))
 
-    # Writing
-
-    @property
-    def pending(self) -> bool:
-        """Whether any write waits."""
-        return bool(self._queue)
-
-    def write(self, data: Any) -> AsyncOperationWithProgress[int, int]:
-        """Send one buffer; the operation yields its size when the system has all of it."""
-        if type(data) is bytes and not self._queue and self._write_error is None and not self._output_shut:
-            try:
-                sent = self._sink.send(data)
-            except SocketException as problem:
-                self.write_failed(problem)
-            else:
-                size = len(data)
-                if sent == size:
-                    return AsyncOperationWithProgress.from_result(size)
-                return self._enqueue([memoryview(data)], size, sent)
-        return self.write_many((data,))
-
-    def write_many(self, buffers: Sequence[Any]) -> AsyncOperationWithProgress[int, int]:
-        """Send several buffers in as few calls as the system allows; one operation for all.
-
-        Returns:
-            An operation that yields the total size when the system has all of it, and reports progress.
-
-        Raises:
-            IllegalMethodCallError: the sending direction was closed.
-            InvalidArgumentError: one of the buffers is None.
-            SocketException: WSAENOBUFS, more than ``limits.write_queue`` waits already: the program
-                writes without ever awaiting.
-            TypeError: one of them is not a contiguous buffer; nothing is sent.
-        """
-        views, size = as_views(buffers)
-        self._check_writable()
-        if self._write_error is not None:
-            return AsyncOperationWithProgress.from_error(self._write_error)
-        sent = 0
-        if not self._queue:
-            try:
-                sent = self._send(views)
-            except SocketException as problem:
-                self.write_failed(problem)
-                return AsyncOperationWithProgress.from_error(problem)
-            if sent == size:
-                return AsyncOperationWithProgress.from_result(size)
-        return self._enqueue(views, size, sent)
-
-    def _check_writable(self) -> None:
-        if self._output_shut:
-            raise IllegalMethodCallError(f"write to {self.peer}: the sending direction was closed before")
-        queue = self._queue
-        if queue is not None and queue.charge > self._limits.write_queue:
-            raise SocketException(
-                f"write to {self.peer}: {queue.charge} bytes wait already (limit "
-                f"{self._limits.write_queue}); await the writes or flush_async() before writing more, "
-                "or raise limits.write_queue",
-                hresult=ENOBUFS_HRESULT,
-                errno=_ENOBUFS,
-            )
-
-    def _send(self, views: list[memoryview]) -> int:
-        if not views:
-            return 0
-        if len(views) == 1:
-            return self._sink.send(views[0])
-        return self._sink.send_vector(views[: self._sink.vector_limit])
-
-    def _enqueue(self, views: list[memoryview], size: int, sent: int) -> AsyncOperationWithProgress[int, int]:
-        entry = QueuedWrite(self._cancel_write, views, size)
-        entry.advance(sent)
-        if self._queue is None:
-            self._queue = WriteQueue()
-        if not self._queue:
-            self._sink.startWriting()
-        self._queue.append(entry)
-        return entry
-
-    def flush(self) -> AsyncOperation[bool]:
-        """Wait for every write so far; fails with the first failure among them."""
-        if self._write_error is not None:
-            return AsyncOperation.from_error(self._write_error)
-        if not self._queue:
-            return AsyncOperation.from_result(True)
-        entry = QueuedFlush(self._cancel_write)
-        self._queue.append(entry)
-        return entry
-
-    def _cancel_write(self, operation: Deferred[Any]) -> None:
-        entry = cast(Queued, operation)
-        queue = self._queue
-        if queue is None or entry not in queue:
-            # All of it has left, and that is just being told.
-            entry.complete()
-        elif entry.sent:
-            # It ends with the connection: whoever hears of it can send nothing behind the hole.
-            self.abort(
-                OperationAbortedError(
-                    f"write to {self.peer}: cancelled after {entry.sent} of {entry.size} bytes; "
-                    "the connection is broken off"
-                )
-            )
-        else:
-            queue.discard(entry)
-            entry.errback(OperationAbortedError(f"write to {self.peer}: cancelled before it began"))
-            self._settle()
-
-    def write_ready(self) -> None:
-        """Send what waits, as much as the system takes."""
-        queue = self._queue
-        if not queue:
-            return
-        moved: list[Queued] = []
-        problem = None
-        while queue:
-            views = queue.front(self._sink.vector_limit)
-            try:
-                sent = self._send(views)
-            except SocketException as error:
-                problem = error
-                break
-            moved += queue.take(sent)
-            if sent < sum(map(len, views)):
-                break
-        self._settle()
-        # Last, because whoever is told may write, cancel or close.
-        for entry in moved:
-            entry.tell()
-        if problem is not None:
-            self.write_failed(problem)
+    # Writing: see StreamSending
 
     def write_failed(self, problem: SocketException) -> None:
         """Fail what waits. Receiving goes on to the end of what the peer sent: that is not lost."""
         self._fail_writes(problem)
-        self._sink.stopWriting()
+        self._stop_waiting()
         if self._closing or self._ended:
             self._sink.abortConnection()
 
-    def _fail_writes(self, problem: SocketException) -> None:
-        if self._write_error is None:
-            # Without what it knows of those who called, who may be gone before the connection is.
-            self._write_error = problem.with_traceback(None)
-        queue = self._queue
-        if queue:
-            for entry in queue:
-                if queue.discard(entry) and not entry.called:
-                    entry.errback(problem)
-
-    def _settle(self) -> None:
-        """Once nothing waits, stop writing and do what was put off until then."""
-        if self._queue or self._lost:
+    def _all_sent(self) -> None:
+        if self._lost:
             return
-        self._sink.stopWriting()
         if self._closing:
             self._finish()
         elif self._output_shut and self._write_error is None:
@@ -389,8 +237,10 @@ class StreamProtocol(Protocol):
     def shut_output(self) -> None:
         """Close the sending direction after what was written before; receiving goes on."""
         if not self._output_shut:
+            self.release()
             self._output_shut = True
-            self._settle()
+            if not self._queue:
+                self._all_sent()
 
     def close(self) -> None:
         """Abort the pending read, send what was accepted, then close.
@@ -400,6 +250,7 @@ class StreamProtocol(Protocol):
 
         Source: WinRT StreamSocket.Close.
         """
+        self.release()
         if self._closing:
             return
         self._closing = self._output_shut = True
@@ -407,7 +258,7 @@ class StreamProtocol(Protocol):
         if self._queue:
             self._sink.pauseProducing()
         else:
-            self._settle()
+            self._all_sent()
         if not self._lost:
             self._deadline = self._reactor.callLater(self._limits.close_timeout, self._give_up)
 
@@ -451,11 +302,4 @@ class StreamProtocol(Protocol):
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.errback(problem)
-        queue = self._queue
-        if queue:
-            for entry in queue:
-                if not entry.sent:
-                    queue.discard(entry)
-                if not entry.called:
-                    entry.errback(problem)
-            self._settle()
+        self._cancel_writes(problem)

@@ -54,7 +54,7 @@ class StreamTransport(tcp.Connection):
 
     if hasattr(socket.socket, "sendmsg"):
 
-        def send_vector(self, views: Sequence[memoryview]) -> int:
+        def send_vector(self, views: Sequence[bytes | memoryview]) -> int:
             """Send what fits of several buffers, in one call."""
             try:
                 return self.socket.sendmsg(views)
@@ -65,7 +65,7 @@ class StreamTransport(tcp.Connection):
 
     else:  # Windows has no sendmsg
 
-        def send_vector(self, views: Sequence[memoryview]) -> int:
+        def send_vector(self, views: Sequence[bytes | memoryview]) -> int:
             """Send what fits of several buffers, joined."""
             return self.send(b"".join(views))
 
