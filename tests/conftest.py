@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from twisted.internet import default
 from twisted.internet.task import deferLater
 
-# trial runs these: cases as another project has them, and Twisted's own on our reactor
-collect_ignore = ["trial_suite", "twisted_suite"]
+# trial runs these: cases as another project has them, and Twisted's own on our reactor and our endpoints
+collect_ignore = ["trial_suite", "twisted_suite", "endpoint_suite"]
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), max_examples=50, print_blob=True)
