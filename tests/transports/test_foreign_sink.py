@@ -19,6 +19,9 @@ from winsockets.foundation import AsyncStatus
 from winsockets.transports import StreamFactory, StreamProtocol
 from winsockets.transports._foreign_sink import ForeignSink, as_sink
 
+LARGE = 5_000
+"""A buffer of this size is handed over as it is; smaller ones are joined."""
+
 
 class Transport(StringTransport):
     """A transport in memory that notes what is asked of it, and asks to wait when the test says so."""
@@ -95,7 +98,10 @@ def test_writes_go_through_and_end_when_the_transport_has_them():
     transport = Transport()
     protocol, _ = over(transport)
     assert protocol.write(b"one").get_results() == 3
-    assert protocol.write(bytearray(b"two")).get_results() == 3
+    held = protocol.write(bytearray(b"two"))
+    assert transport.value() == b"one"
+    assert protocol.flush().get_results() is True
+    assert held.get_results() == 3
     assert protocol.write_many([b"a", b"", b"bc"]).get_results() == 3
     assert transport.value() == b"onetwoabc"
 
@@ -106,7 +112,9 @@ def test_a_transport_that_asks_to_wait_is_not_written_to_until_it_asks_again():
     protocol, _ = over(transport)
     transport.room = 3
     assert protocol.write(b"one").status is AsyncStatus.COMPLETED
-    second, third = protocol.write(b"two"), protocol.write(b"three")
+    second = protocol.write(b"two")
+    protocol.flush()
+    third = protocol.write_many([large := bytes(LARGE)])
     flushed = protocol.flush()
     assert transport.value() == b"one"
     transport.room = 3
@@ -115,22 +123,23 @@ def test_a_transport_that_asks_to_wait_is_not_written_to_until_it_asks_again():
     assert transport.value() == b"onetwo"
     transport.room = None
     transport.producer.resumeProducing()
-    assert third.get_results() == 5
+    assert third.get_results() == LARGE
     assert flushed.get_results() is True
-    assert transport.value() == b"onetwothree"
+    assert transport.value() == b"onetwo" + large
 
 
 def test_buffers_of_one_write_stop_where_the_transport_asks_to_wait():
     """The others follow when it asks again."""
     transport = Transport()
     protocol, _ = over(transport)
-    transport.room = 2
-    operation = protocol.write_many([b"a", b"b", b"c", b"d"])
-    assert transport.value() == b"ab"
+    transport.room = 2 * LARGE
+    pieces = [letter * LARGE for letter in (b"a", b"b", b"c", b"d")]
+    operation = protocol.write_many(pieces)
+    assert transport.value() == b"".join(pieces[:2])
     transport.room = None
     transport.producer.resumeProducing()
-    assert transport.value() == b"abcd"
-    assert operation.get_results() == 4
+    assert transport.value() == b"".join(pieces)
+    assert operation.get_results() == 4 * LARGE
 
 
 def test_hundreds_of_buffers_all_leave():
@@ -138,10 +147,11 @@ def test_hundreds_of_buffers_all_leave():
     transport = Transport()
     protocol, _ = over(transport)
     transport.producer.pauseProducing()
-    operation = protocol.write_many([bytes([number % 256]) for number in range(500)])
+    pieces = [bytes([number % 256]) * LARGE for number in range(200)]
+    operation = protocol.write_many(pieces)
     transport.producer.resumeProducing()
-    assert transport.value() == bytes(number % 256 for number in range(500))
-    assert operation.get_results() == 500
+    assert transport.value() == b"".join(pieces)
+    assert operation.get_results() == 200 * LARGE
 
 
 def test_asking_for_more_when_nothing_waits_writes_nothing():

@@ -166,7 +166,7 @@ async def test_empty_writes_end_at_once_with_nothing_sent():
     """Alone; behind others they wait for their turn."""
     async with connected_protocol() as (protocol, _):
         for empty in (b"", bytearray(), memoryview(b"")):
-            assert protocol.write(empty).get_results() == 0
+            assert await protocol.write(empty) == 0
         assert protocol.write_many([]).get_results() == 0
         assert protocol.write_many([b"", b""]).get_results() == 0
     protocol, transport = in_memory()
@@ -446,6 +446,7 @@ def test_however_writes_cancellations_and_room_mix_what_leaves_is_what_was_not_c
             write = protocol.write if isinstance(step, bytes) else protocol.write_many
             operations.append(write(step))
             data[operations[-1]] = b"".join([step] if isinstance(step, bytes) else step)
+    protocol.release()
     transport.take(1_000_000)
     assert not protocol.pending
     assert not transport.writing

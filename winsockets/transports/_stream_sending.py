@@ -141,7 +141,7 @@ class StreamSending(ABC):
         views, size = as_views(buffers)
         if self._output_shut or self._write_error is not None:
             return self._refuse()
-        waits_for_room = self._queue and not self._held
+        waits_for_room = bool(self._queue) and not self._held
         entry = self._append(views, size)
         self._burst = False
         if not waits_for_room:
