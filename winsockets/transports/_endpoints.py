@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -231,8 +231,21 @@ async def connect_through(endpoint: IStreamClientEndpoint, reactor: Any, limits:
         else:
             protocol.abort(problem)
 
+    connecting: Deferred[Any] = maybeDeferred(endpoint.connect, StreamFactory(reactor, limits, connected))
+
+    def cancel(outcome: Deferred[Any]) -> None:
+        # First, because an endpoint may say something else of it, and say it later.
+        outcome.errback(CancelledError())
+        connecting.cancel()
+
+    def pass_on(result: Any) -> None:
+        if not outcome.called:
+            outcome.callback(result)
+
+    outcome: Deferred[Any] = Deferred(cancel)
+    connecting.addBoth(pass_on)
     try:
-        return cast(StreamProtocol, await endpoint.connect(StreamFactory(reactor, limits, connected)))
+        return cast(StreamProtocol, await outcome)
     except Exception as error:
         problem = translate(error, f"connect through {type(endpoint).__name__}")
     for protocol in arrived:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, ISSLTransport
 from zope.interface import implementer
 
 from winsockets.transports._contracts import ISink, IWriteSource
@@ -93,7 +93,9 @@ class ForeignSink:
     def loseWriteConnection(self) -> None:
         """End the sending direction, where the transport can; otherwise it ends with the connection."""
         self._unregister()
-        self._call("loseWriteConnection")
+        # Twisted's TLS has no half close, but shows that of the TCP transport below: a cut, to the peer.
+        if not ISSLTransport.providedBy(self._transport):
+            self._call("loseWriteConnection")
 
     def loseConnection(self) -> None:
         """Close in good order."""
