@@ -1,0 +1,112 @@
+"""What a piece of data is: its PEM blocks, or the kind of DER that it holds. Pure functions of bytes."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+__all__ = ["DerKind", "PemBlock", "der_kind", "has_positive_serial", "is_pem", "pem_blocks"]
+
+_BEGIN = b"-----BEGIN "
+_END = b"-----END "
+_DASHES = b"-----"
+_LONGEST_LABEL = 64
+_INTEGER, _OBJECT_ID, _SEQUENCE, _VERSION = 0x02, 0x06, 0x30, 0xA0
+
+DerKind = Literal["certificate", "pkcs7", "pkcs12", "private key", "truncated", "unknown"]
+
+
+class PemBlock(NamedTuple):
+    """One block of PEM.
+
+    Attributes:
+        label: what it says that it is, such as "CERTIFICATE".
+        text: all of it, with its first and last line; empty when the last line is missing.
+    """
+
+    label: str
+    text: bytes
+
+
+def is_pem(data: bytes) -> bool:
+    """Tell whether there is the beginning of a PEM block anywhere."""
+    return _BEGIN in data
+
+
+def pem_blocks(data: bytes) -> list[PemBlock]:
+    """Cut the blocks out; what stands between them is commentary."""
+    blocks: list[PemBlock] = []
+    at = data.find(_BEGIN)
+    while at >= 0:
+        start = at + len(_BEGIN)
+        stop = data.find(_DASHES, start, start + _LONGEST_LABEL)
+        label = data[start:stop] if stop >= 0 else b""
+        if not label or b"\n" in label:
+            at = data.find(_BEGIN, start)
+            continue
+        last_line = _END + label + _DASHES
+        end = data.find(last_line, stop)
+        after = data.find(_BEGIN, stop)
+        if end < 0 or -1 < after < end:
+            blocks.append(PemBlock(label.decode("latin-1"), b""))
+            at = after
+            continue
+        end += len(last_line)
+        blocks.append(PemBlock(label.decode("latin-1"), data[at:end] + b"\n"))
+        at = data.find(_BEGIN, end)
+    return blocks
+
+
+def _element(data: bytes, at: int) -> tuple[int, int, int]:
+    """Read the head of a DER element: its tag, and where its content begins and ends.
+
+    Raises:
+        IndexError: the data ends in the head.
+        ValueError: the head is none that a certificate can have.
+    """
+    tag, length = data[at], data[at + 1]
+    at += 2
+    if length & 0x80:
+        size = length & 0x7F
+        if not 1 <= size <= 4:
+            raise ValueError("a length of that form is not DER, or is too large")
+        length = int.from_bytes(data[at : at + size])
+        at += size
+        if at > len(data):
+            raise IndexError("the data ends in a length")
+    return tag, at, at + length
+
+
+def der_kind(data: bytes) -> DerKind:
+    """Tell from its first elements what DER data is."""
+    try:
+        tag, start, end = _element(data, 0)
+        if tag != _SEQUENCE:
+            return "unknown"
+        if end > len(data):
+            return "truncated"
+        tag, start, end = _element(data, start)
+    except IndexError:
+        return "truncated" if data[:1] == bytes([_SEQUENCE]) else "unknown"
+    except ValueError:
+        return "unknown"
+    if tag == _INTEGER:
+        # PKCS #12 has version 3 there, PKCS #8 and the older forms of private keys have 0 or 1.
+        return "pkcs12" if data[start:end] == b"\x03" else "private key"
+    kinds: dict[int, DerKind] = {_SEQUENCE: "certificate", _OBJECT_ID: "pkcs7"}
+    return kinds.get(tag, "unknown")
+
+
+def has_positive_serial(der: bytes) -> bool:
+    """Tell whether a certificate's serial number is greater than 0; False too for what is no certificate.
+
+    RFC 5280 section 4.1.2.2 demands it. `cryptography` warns of those that are not, and will refuse them.
+    """
+    try:
+        _, at, _ = _element(der, 0)
+        _, at, _ = _element(der, at)
+        tag, start, end = _element(der, at)
+        if tag == _VERSION:
+            tag, start, end = _element(der, end)
+    except (IndexError, ValueError):
+        return False
+    return tag == _INTEGER and int.from_bytes(der[start:end], signed=True) > 0
