@@ -205,6 +205,9 @@ async def test_on_an_accepted_socket_everything_is_fixed():
     """It has the listener's settings."""
     async with accepted() as (stream_socket, _):
         assert_fixed(stream_socket.control, SOCKET, "on an accepted socket")
+        control = stream_socket.control
+        stream_socket.close()
+        assert_fixed(control, SOCKET, "on an accepted socket")
 
 
 @pytest_twisted.ensureDeferred

@@ -127,9 +127,12 @@ async def test_a_block_closes_the_socket_and_waits_until_it_is_gone():
         server.accept()[0].close()
         with StreamSocket() as stream_socket:
             await stream_socket.connect_async("127.0.0.1", port)
+            writing = stream_socket.output_stream.write_async(bytes(20_000_000))
         assert not stream_socket._link.protocol.lost
-        await stream_socket.wait_closed_async()
         server.accept()[0].close()
+        await stream_socket.wait_closed_async()
+        with pytest.raises(SocketException):
+            await writing
 
 
 def test_a_socket_is_closable():

@@ -324,10 +324,79 @@ async def test_a_closing_transport_sends_and_receives_nothing_more():
 @pytest_twisted.ensureDeferred
 async def test_an_abort_goes_before_a_close_that_has_not_happened():
     """In the same turn of the reactor the first of them wins, and nothing is raised."""
-    async with connected_protocol() as (protocol, _):
+    async with connected_protocol() as (protocol, peer):
         protocol.transport.abortConnection()
         protocol.transport.loseConnection()
         await protocol.when_lost()
+        with pytest.raises(ConnectionResetError):
+            await rest(peer)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_accepted_connection_has_the_names_of_twisted_s():
+    """In logs and in the repr; they are made when somebody asks."""
+    async with plain_connection() as (protocol, _):
+        transport = protocol.transport
+        number, port = transport.sessionno, transport.getHost().port
+        assert transport.logPrefix() == f"Plain,{number},127.0.0.1"
+        assert transport.logPrefix() is transport.logPrefix()
+        assert repr(transport) == f"<Plain #{number} on {port}>"
+        assert transport.hostname == "127.0.0.1"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_close_with_nothing_to_send_ends_within_the_call():
+    """No delayed call is made for it, and the descriptor is free at once."""
+    from twisted.internet import reactor
+
+    async with connected_protocol() as (protocol, peer):
+        transport = protocol.transport
+        before = reactor.getDelayedCalls()
+        protocol.close()
+        assert protocol.lost
+        assert not transport.connected
+        assert transport.fileno() == -1
+        assert reactor.getDelayedCalls() == before
+        assert protocol.when_lost().called
+        assert await rest(peer) == b""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_close_while_the_last_bytes_leave_ends_after_their_write():
+    """Whoever wrote hears of that before anybody hears of the end."""
+    async with connected_protocol(**NARROW) as (protocol, peer):
+        told = []
+        protocol.write(pattern(1_000_000)).addCallback(told.append)
+        protocol.when_lost().addCallback(lambda _: told.append("lost"))
+        protocol.close()
+        assert not told
+        assert await rest(peer) == pattern(1_000_000)
+        await until(lambda: len(told) == 2)
+        assert told == [1_000_000, "lost"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_was_closed_while_it_was_read_is_not_written_to():
+    """The reactor has found it ready for both, and calls one after the other."""
+    async with connected_protocol() as (protocol, _):
+        transport = protocol.transport
+        protocol.close()
+        assert transport.doWrite() is None
+
+
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_a_hung_up_connection_that_is_closed_while_it_is_read_is_not_read_again():
+    """No delayed call is left behind."""
+    bounds = limits(read_high_water=1, read_size=1_000)
+    async with connected_protocol(bounds=bounds, **NARROW) as (protocol, peer):
+        await hang_up(protocol, peer)
+        assert await protocol.read(1) == b"!"
+        reading = protocol.read(1_000)
+        reading.addCallback(lambda _: protocol.close())
+        await reading
+        assert protocol.lost
+        await turn()
 
 
 @pytest_twisted.ensureDeferred

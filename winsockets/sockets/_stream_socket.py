@@ -47,14 +47,17 @@ class StreamSocket(Closing):
     Source: WinRT StreamSocket.
     """
 
+    # Made when they are first asked for; accepted sockets share their control.
+    _control: StreamSocketControl | None = None
+    _information: StreamSocketInformation | None = None
+    _input_stream: SocketInputStream | None = None
+    _output_stream: SocketOutputStream | None = None
+
+    _connecting: AsyncOperation[None] | None = None
+
     def __init__(self, *, reactor: Any = None) -> None:
         self._reactor = global_reactor(reactor)
         self._link = Link(self._reactor)
-        self._control = StreamSocketControl()
-        self._information = StreamSocketInformation(self._link)
-        self._input_stream = SocketInputStream(self._link)
-        self._output_stream = SocketOutputStream(self._link)
-        self._connecting: AsyncOperation[None] | None = None
 
     @classmethod
     def _over(cls, protocol: StreamProtocol, reactor: Any, control: StreamSocketControl) -> Self:
@@ -113,28 +116,40 @@ class StreamSocket(Closing):
         control.limits = protocol._limits
         control._lock("on a connected socket")
         self = cls._over(protocol, global_reactor(reactor), control)
-        self._information._remember()
+        self.information._remember()
         return self
 
     @property
     def control(self) -> StreamSocketControl:
         """Settings, to be made before connecting."""
-        return self._control
+        made = self._control
+        if made is None:
+            made = self._control = StreamSocketControl()
+        return made
 
     @property
     def information(self) -> StreamSocketInformation:
         """Addresses, names and statistics."""
-        return self._information
+        made = self._information
+        if made is None:
+            made = self._information = StreamSocketInformation(self._link)
+        return made
 
     @property
     def input_stream(self) -> SocketInputStream:
         """What the peer sends; usable once connected."""
-        return self._input_stream
+        made = self._input_stream
+        if made is None:
+            made = self._input_stream = SocketInputStream(self._link)
+        return made
 
     @property
     def output_stream(self) -> SocketOutputStream:
         """What is sent to the peer; usable once connected."""
-        return self._output_stream
+        made = self._output_stream
+        if made is None:
+            made = self._output_stream = SocketOutputStream(self._link)
+        return made
 
     @overload
     def connect_async(self, endpoint_pair: EndpointPair, /) -> AsyncOperation[None]: ...
@@ -207,7 +222,7 @@ class StreamSocket(Closing):
             raise IllegalMethodCallError("connect_async: the socket was connected before; make a new one")
         port = remote_port(service, "tcp")
         from_port = local_port(local_service, "tcp")
-        self._control._lock("while the socket is connecting")
+        self.control._lock("while the socket is connecting")
         operation = AsyncOperation.run(self._connect(host, service, port, local_host, from_port))
         if not operation.called:
             self._connecting = operation
@@ -220,11 +235,11 @@ class StreamSocket(Closing):
             protocol = await reach(
                 host,
                 port,
-                StreamFactory(self._reactor, self._control.limits),
+                StreamFactory(self._reactor, self.control.limits),
                 reactor=self._reactor,
-                options=stream_options(self._control),
-                limits=self._control.limits,
-                serialize=self._control.serialize_connection_attempts,
+                options=stream_options(self.control),
+                limits=self.control.limits,
+                serialize=self.control.serialize_connection_attempts,
                 local_host=local_host,
                 local_port=from_port,
             )
@@ -232,11 +247,11 @@ class StreamSocket(Closing):
             self._connecting = None
             if self._link.closed:
                 raise OperationAbortedError(f"connect to {host}: aborted by close") from problem
-            self._control._unlock()
+            self.control._unlock()
             raise
         self._connecting = None
-        self._control._lock("after the socket was connected")
-        self._information._asked_for = (host, service)
+        self.control._lock("after the socket was connected")
+        self.information._asked_for = (host, service)
         self._link.connect(protocol)
 
     def close(self) -> None:
@@ -251,8 +266,9 @@ class StreamSocket(Closing):
         """
         if self._link.closed:
             return
+        if not self._link.accepted:
+            self.control._lock("after the socket was closed")
         self._link.close()
-        self._control._lock("after the socket was closed")
         if self._connecting is not None:
             self._connecting.cancel()
 

@@ -86,7 +86,7 @@ class ListeningPort(tcp.Port):
         backlog: how many clients the system holds until they are accepted, within its own maximum.
     """
 
-    transport = ServerTransport
+    transport: Any = ServerTransport
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class ListeningPort(tcp.Port):
             skt.close()
             return
         self.sessionno += 1
-        transport = self.transport(skt, protocol, address, self, self.sessionno, self.reactor)
+        transport = self.transport(skt, protocol, address, self)
         transport.bufferSize = self._limits.read_size
         self._admission.entered()
         try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
 from twisted.internet import tcp
+from twisted.internet.address import IPv6Address
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -40,6 +41,7 @@ class StreamTransport(tcp.Connection):
     _shouldShutdown = False
     _local_name: tuple[Any, ...] = ("", 0)
     _paused = False
+    _sending = False
     _hang_up: SocketException | None = None
     _receiving_rest: IDelayedCall | None = None
 
@@ -76,9 +78,14 @@ class StreamTransport(tcp.Connection):
     def doWrite(self) -> Any:
         """Let the source send; without one, send what ``write`` buffered."""
         if self.source is None:
-            return super().doWrite()
-        self.source.write_ready()
-        return None
+            # Without a connection if the protocol closed it in this turn, when it read.
+            return super().doWrite() if self.connected else None
+        self._sending = True
+        try:
+            self.source.write_ready()
+        finally:
+            self._sending = False
+        return _DONE if self.disconnecting else None
 
     def writeSomeData(self, data: Any) -> Any:
         """Send some of what ``write`` buffered; the reason for an end keeps the system's error."""
@@ -173,7 +180,8 @@ class StreamTransport(tcp.Connection):
             return
         outcome = self.doRead()
         if outcome is None:
-            self._receive_rest_soon()
+            if self.connected:
+                self._receive_rest_soon()
         elif outcome is _DONE:
             # The source has the error, and knows whether the peer had ended its stream before it.
             self.readConnectionLost(Failure(_DONE))
@@ -190,22 +198,77 @@ class StreamTransport(tcp.Connection):
                 self.socket.shutdown(socket.SHUT_WR)
 
     def loseConnection(self, *args: Any) -> None:
-        """Close in good order."""
+        """Close in good order; the source hears of the end within this call.
+
+        Except within its ``write_ready``, which has to tell first what was written.
+        """
         if self.source is None:
             super().loseConnection(*args)
-        elif self.connected and not self.disconnecting:
+        elif self.connected and not self.disconnecting and not self._aborting:
             # Nothing is buffered here, and the system goes on sending what it has after the close.
             self.disconnecting = True
-            self.stopReading()
-            self.stopWriting()
-            cast(Any, self.reactor).callLater(0, self.connectionLost, connectionDone)
+            if not self._sending:
+                self.connectionLost(connectionDone)
+
+
+class _Later:
+    """An attribute that is made when it is first looked at; an idle connection never gets there."""
+
+    def __init__(self, make: Callable[[Any], object]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, transport: Any, owner: type | None = None) -> Any:
+        if transport is None:
+            return self
+        made = self._make(transport)
+        setattr(transport, self._name, made)
+        return made
 
 
 class ServerTransport(StreamTransport, tcp.Server):
     """An accepted connection.
 
     Its port hears of the end, because the port limits how many there are.
+
+    Args:
+        skt: the connected socket.
+        protocol: what to deliver to.
+        client: the peer's socket address.
+        server: the port that accepted it.
+
+    Source: ``tcp.Server``, whose constructor writes down what only a log or a Twisted protocol asks for.
     """
+
+    _tempDataBuffer = _Later(lambda transport: [])
+    _tempDataLen = 0
+    hostname = _Later(lambda transport: transport.client[0])
+    logstr = _Later(
+        lambda transport: (
+            f"{transport._getLogPrefix(transport.protocol)},{transport.sessionno},{transport.hostname}"
+        )
+    )
+    repstr = _Later(
+        lambda transport: (
+            f"<{type(transport.protocol).__name__} #{transport.sessionno} on {transport.local_name[1]}>"
+        )
+    )
+
+    def __init__(self, skt: socket.socket, protocol: IProtocol, client: tuple[Any, ...], server: Any) -> None:
+        skt.setblocking(False)
+        self.reactor = server.reactor
+        self.socket = skt
+        self.fileno = skt.fileno
+        self.protocol = protocol
+        self.server = server
+        self.client = client
+        self.sessionno = server.sessionno
+        if len(client) != 2:
+            self._addressType = IPv6Address
+        self.startReading()
+        self.connected = 1
 
     def connectionLost(self, reason: Failure) -> None:
         """End the connection and make room for another."""
