@@ -27,7 +27,7 @@ EXPORTED = [
     package
     for package in PACKAGES
     if package.__name__.partition(".")[2]
-    in ("errors", "foundation", "networking", "streams", "transports", "sockets")
+    in ("certificates", "errors", "foundation", "networking", "streams", "transports", "sockets")
 ]
 each_package = pytest.mark.parametrize(
     "package", [winsockets, *PACKAGES], ids=lambda package: package.__name__

@@ -59,6 +59,10 @@ def test_a_value_counts_only_with_its_number_and_an_event_only_with_both_methods
 
 ADDITIONS = {
     "BandwidthStatistics": {"count", "index"},
+    "Certificate": {"intermediates", "load_file", "load_pem", "load_pkcs12"},
+    "CertificateChain": {"validate_all"},
+    "CertificateStore": {"find_all_async"},
+    "ChainBuildingParameters": {"revocation_lists"},
     "DatagramSocket": {"messages", "wait_closed_async"},
     "DatagramSocketControl": {"limits"},
     "DatagramSocketInformation": {"dropped_messages"},

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["DerKind", "PemBlock", "der_kind", "has_positive_serial", "is_pem", "pem_blocks"]
+__all__ = [
+    "DerKind",
+    "PemBlock",
+    "der_kind",
+    "has_positive_serial",
+    "is_pem",
+    "object_id_pairs",
+    "pem_blocks",
+]
 
 _BEGIN = b"-----BEGIN "
 _END = b"-----END "
@@ -110,3 +118,43 @@ def has_positive_serial(der: bytes) -> bool:
     except (IndexError, ValueError):
         return False
     return tag == _INTEGER and int.from_bytes(der[start:end], signed=True) > 0
+
+
+def object_id_pairs(der: bytes) -> list[tuple[str, str]]:
+    """Read a SEQUENCE of SEQUENCEs of two object identifiers each, as policy mappings are.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    pairs = []
+    try:
+        tag, at, end = _element(der, 0)
+        if tag != _SEQUENCE or end != len(der):
+            raise ValueError("not one sequence")
+        while at < end:
+            tag, at, pair_end = _element(der, at)
+            own_tag, own_start, own_end = _element(der, at)
+            other_tag, other_start, other_end = _element(der, own_end)
+            if (tag, own_tag, other_tag) != (_SEQUENCE, _OBJECT_ID, _OBJECT_ID) or other_end != pair_end:
+                raise ValueError("not a pair of object identifiers")
+            pairs.append((_dotted(der[own_start:own_end]), _dotted(der[other_start:other_end])))
+            at = pair_end
+    except IndexError as problem:
+        raise ValueError("cut short") from problem
+    if at != end:
+        raise ValueError("more in it than fits")
+    return pairs
+
+
+def _dotted(content: bytes) -> str:
+    """Write an object identifier with dots."""
+    numbers, number = [], 0
+    for byte in content:
+        number = number << 7 | byte & 0x7F
+        if not byte & 0x80:
+            numbers.append(number)
+            number = 0
+    if not content or content[-1] & 0x80:
+        raise ValueError("the end of an object identifier is missing")
+    first = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))

@@ -2,7 +2,7 @@
 
 OpenSSL stops at the first error when it is asked through pyOpenSSL, and the verifier of `cryptography` says
 that something is wrong, but not what. So each rule is checked here, and then OpenSSL is asked too: a path is
-good only if both find nothing. Name constraints and policies, which take long rules, are OpenSSL's alone.
+good only if both find nothing. Name constraints, with rules for each kind of name, are OpenSSL's alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 
 from winsockets.certificates._path import Path, is_self_issued, signature_problem
+from winsockets.certificates._policies import has_demanded_policy
 from winsockets.certificates._results import ChainValidationResult, result_of_verification_error
 
 __all__ = ["find_problems", "has_usage", "is_for_host", "may_sign"]
@@ -75,6 +76,8 @@ def find_problems(path: Path, at: datetime, usages: Iterable[str] = ()) -> froze
     problems.update(_signature_problems(path), _issuer_problems(path.certificates))
     if not all(has_usage(path, usage) for usage in usages):
         problems.add(_R.WRONG_USAGE)
+    if not has_demanded_policy(path.certificates):
+        problems.add(_R.INVALID_CERTIFICATE_AUTHORITY_POLICY)
     if any(
         extension.critical and extension.oid not in _KNOWN_EXTENSIONS
         for one in path.certificates
@@ -170,9 +173,9 @@ def _is_weakly_signed(certificate: x509.Certificate) -> bool:
 
 
 def _openssl_problem(path: Sequence[x509.Certificate], ignore_critical: bool) -> ChainValidationResult | None:
-    """Ask OpenSSL about everything but trust, times and revocation, and critical extensions if told so."""
+    """Ask OpenSSL about everything but trust, times, policies and revocation."""
     known = crypto.X509StoreFlags
-    flags = known.PARTIAL_CHAIN | known.POLICY_CHECK | _NO_CHECK_TIME
+    flags = known.PARTIAL_CHAIN | _NO_CHECK_TIME
     try:
         certificate, *above = map(crypto.X509.from_cryptography, path)
         store = crypto.X509Store()
