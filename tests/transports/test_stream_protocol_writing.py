@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from tests.transports.loopback import (
     HOSTS,
@@ -28,6 +26,7 @@ from tests.transports.loopback import (
     turn,
     until,
 )
+from tests.transports.narrow import in_memory, statuses
 from winsockets.errors import (
     ConnectionAbortError,
     IllegalMethodCallError,
@@ -39,8 +38,6 @@ from winsockets.errors import (
 )
 from winsockets.foundation import AsyncStatus
 from winsockets.streams import Buffer
-from winsockets.transports import StreamProtocol
-from winsockets.transports._contracts import ISink
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._write_queue import WRITE_OVERHEAD
 
@@ -48,70 +45,6 @@ NARROW = {"options": StreamOptions(send_buffer=4096), "receive_buffer": 4096}
 """A connection that takes little at a time."""
 MUCH = 1_000_000
 """More than a narrow connection holds."""
-
-
-@implementer(ISink)
-class Narrow:
-    """A transport in memory that takes as many bytes as the test says."""
-
-    source = None
-    vector_limit = 3
-
-    def __init__(self):
-        self.room = 0
-        self.problem = None
-        self.taken = b""
-        self.writing = False
-        self.calls = []
-
-    def send(self, data):
-        """See ISink."""
-        if self.problem is not None:
-            raise self.problem
-        taken = bytes(data[: self.room])
-        self.room -= len(taken)
-        self.taken += taken
-        return len(taken)
-
-    def send_vector(self, views):
-        """See ISink."""
-        assert len(views) <= self.vector_limit
-        return self.send(b"".join(views))
-
-    def startWriting(self):
-        """See ISink."""
-        self.writing = True
-
-    def stopWriting(self):
-        """See ISink."""
-        self.writing = False
-
-    def __getattr__(self, name):
-        """Note every other call."""
-        return lambda: self.calls.append(name)
-
-    def getPeer(self):
-        """See ITransport."""
-        return "the far side"
-
-    def take(self, room):
-        """Make room, and say so as a reactor would."""
-        self.room = room
-        if self.writing and self.source is not None:
-            self.source.write_ready()
-
-
-def in_memory(**changes):
-    """A protocol whose transport has no room yet, and that transport."""
-    transport = Narrow()
-    protocol = StreamProtocol(Clock(), limits(**changes))
-    protocol.makeConnection(transport)
-    return protocol, transport
-
-
-def statuses(*operations):
-    """How operations stand, in one letter each."""
-    return "".join(operation.status.name[0] for operation in operations)
 
 
 @pytest.mark.parametrize("host", HOSTS)

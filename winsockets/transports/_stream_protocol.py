@@ -237,10 +237,9 @@ class StreamProtocol(StreamSending, Protocol):
     def shut_output(self) -> None:
         """Close the sending direction after what was written before; receiving goes on."""
         if not self._output_shut:
-            self.release()
+            # Before anybody is told of what leaves now: nothing may follow it.
             self._output_shut = True
-            if not self._queue:
-                self._all_sent()
+            self._send_rest()
 
     def close(self) -> None:
         """Abort the pending read, send what was accepted, then close.
@@ -250,15 +249,13 @@ class StreamProtocol(StreamSending, Protocol):
 
         Source: WinRT StreamSocket.Close.
         """
-        self.release()
         if self._closing:
             return
         self._closing = self._output_shut = True
         self._abort_reader()
+        self._send_rest()
         if self._queue:
             self._sink.pauseProducing()
-        else:
-            self._all_sent()
         if not self._lost:
             self._deadline = self._reactor.callLater(self._limits.close_timeout, self._give_up)
 

@@ -50,6 +50,8 @@ class StreamSending(ABC):
     _queue = _NOTHING
     # Whether the sink is to tell when there is room.
     _waits_for_room = False
+    # Whether the sink is being given something: one in memory may ask for more from within.
+    _sending = False
     _turn_end: IDelayedCall | None = None
     _write_error: SocketException | None = None
     _output_shut = False
@@ -191,6 +193,13 @@ class StreamSending(ABC):
         self._sink.startWriting()
         return entry
 
+    def _send_rest(self) -> None:
+        """Send what is held back; then, or if nothing waits, do what was put off until then."""
+        if self._held:
+            self.write_ready()
+        elif not self._queue:
+            self._all_sent()
+
     def _end_turn(self) -> None:
         self._turn_end = None
         self.release()
@@ -216,18 +225,21 @@ class StreamSending(ABC):
         """Send what waits, as much as the system takes."""
         self._held = False
         queue = self._queue
-        if not queue:
+        if not queue or self._sending:
             return
         done: list[Queued] = []
         part: QueuedWrite | None = None
         problem = None
         while queue:
             buffers, size = queue.front(self._sink.vector_limit)
+            self._sending = True
             try:
                 sent = self._send(buffers)
             except SocketException as error:
                 problem = error
                 break
+            finally:
+                self._sending = False
             left, part = queue.take(sent)
             done += left
             if sent < size:
@@ -251,7 +263,7 @@ class StreamSending(ABC):
     def _settle(self) -> None:
         """Wait for room while anything is to be sent, and no longer."""
         if self._queue:
-            if not self._waits_for_room and not self._held:
+            if not self._waits_for_room and not self._held and self._write_error is None:
                 self._waits_for_room = True
                 self._sink.startWriting()
         else:

@@ -72,6 +72,8 @@ class QueuedWrite(AsyncOperationWithProgress[int, int]):
 
     def finish(self) -> None:
         """Report the whole, and end well: all has left."""
+        # The caller's again: nobody can resize a bytearray while somebody looks at it.
+        self.buffers = ()
         if not self._attended:
             # As complete() does it, in fewer steps.
             self.called = True
@@ -137,6 +139,7 @@ class WriteQueue(dict[Queued, None]):
             return False
         del self[entry]
         self.charge -= entry.size - entry.sent + WRITE_OVERHEAD
+        entry.buffers = ()
         return True
 
     def front(self, most: int) -> tuple[list[bytes | memoryview], int]:
@@ -149,7 +152,7 @@ class WriteQueue(dict[Queued, None]):
             buffers = [buffer for entry in self for buffer in entry.buffers]
             size = self.charge - WRITE_OVERHEAD * len(self)
             if max(map(len, buffers), default=0) <= _SMALL:
-                return [_join(buffers)] if buffers else buffers, size
+                return [_join(buffers)] if size else [], size
         buffers = []
         small: list[bytes | memoryview] = []
         size = 0
