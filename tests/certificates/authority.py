@@ -112,7 +112,7 @@ class Entity:
         *revoked: Entity,
         extensions: Sequence[Any] = (),
         start: datetime = NOON - DAY,
-        end: datetime | None = NOON + DAY,
+        end: datetime = NOON + DAY,
         signer: Entity | None = None,
     ) -> bytes:
         """A revocation list of this authority, in DER."""
