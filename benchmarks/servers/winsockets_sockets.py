@@ -152,10 +152,10 @@ def stream(make: Callable[[], Handler]) -> Callable[[], None]:
         handler = make()
         listener = StreamSocketListener()
 
-        async def accepted(
+        def accepted(
             sender: StreamSocketListener, args: StreamSocketListenerConnectionReceivedEventArgs
-        ) -> None:
-            await handler(args.socket)
+        ) -> Coroutine[Any, Any, None]:
+            return handler(args.socket)
 
         listener.connection_received += accepted
         await listener.bind_endpoint_async(HOST, "0")

@@ -35,9 +35,11 @@ __all__ = ["AsyncOperation", "AsyncOperationWithProgress"]
 
 _T = TypeVar("_T")
 _P = TypeVar("_P")
-# The callback by which Twisted's coroutines wait; it has no public name. Under a Twisted that calls it
-# otherwise, an operation that was awaited while pending gives None to whoever awaits it once more.
-_continue: Any = getattr(defer, "_gotResultInlineCallbacks", None)
+# The callback by which Twisted's coroutines wait, and what it calls to let one go on; they have no public
+# names. Under a Twisted that calls the first otherwise, an operation that was awaited while pending gives
+# None to whoever awaits it once more.
+_resume: Any = getattr(defer, "_inlineCallbacks", None)
+_continue: Any = getattr(defer, "_gotResultInlineCallbacks", None) if _resume is not None else None
 _log = Logger(namespace="winsockets")
 _ids = count(1)
 _new: Any = object.__new__
@@ -119,6 +121,18 @@ class _Callbacks:
         return callbacks
 
 
+def _settle_layout(cls: type[AsyncOperation[Any]]) -> None:
+    """Let CPython know early which attributes the instances of a class get during their lives.
+
+    Instances are compact as long as their attributes are among those that the first instances had; one that
+    gets another later on pays half a microsecond for a dict of its own. The first instances would be waiting
+    ones, which have no result.
+    """
+    first = _new(cls)
+    for name in ("holder", "_canceller", "called", "_outcome", "result", "_status", "_waiter", "_attended"):
+        setattr(first, name, None)
+
+
 def _cancel_inner(operation: Deferred[Any]) -> None:
     inner = cast("AsyncOperation[Any]", operation)._inner
     if inner is not None:
@@ -162,6 +176,10 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     holder: Holder | None = None
     """Producers' side: who holds this work, or what comes after it, back until somebody waits."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        _settle_layout(cls)
+
     def __init__(self, canceller: Callable[[Deferred[Any]], None] | None = None) -> None:
         # Without Deferred's own: it would make the list.
         if self.debug:
@@ -190,7 +208,9 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             waiter = self._waiter
             if waiter is not None:
                 self._waiter = None
-                _continue(result, *waiter)
+                # It has waited ever since it came here, so that there is no need to ask.
+                _, generator, status, context = waiter
+                _resume(result, generator, status, context)
             return
         if self.called:
             super().callback(result)
@@ -507,6 +527,9 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     def _check_open(self) -> None:
         if self._closed:
             raise IllegalMethodCallError("the operation was closed and its results were given up")
+
+
+_settle_layout(AsyncOperation)
 
 
 @implementer(IAsyncOperationWithProgress)

@@ -28,6 +28,8 @@ from winsockets.transports._stream_sending import StreamSending
 
 __all__ = ["StreamProtocol"]
 
+_new: Any = object.__new__
+
 
 @implementer(IHalfCloseableProtocol)
 class StreamProtocol(StreamSending, Protocol):
@@ -170,7 +172,8 @@ class StreamProtocol(StreamSending, Protocol):
         if self._ended:
             return AsyncOperation.from_result(b"")
         self._read_size = max_bytes
-        reader: AsyncOperation[bytes] = AsyncOperation(self._cancel_read)
+        reader: AsyncOperation[bytes] = _new(AsyncOperation)
+        reader._canceller = self._cancel_read
         self._reader = reader
         return reader
 

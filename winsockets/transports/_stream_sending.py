@@ -28,6 +28,7 @@ _ENOBUFS = getattr(errno, "ENOBUFS", 105)
 _ENOBUFS_HRESULT = 0x80072747
 
 
+_ended = AsyncOperationWithProgress[int, int].from_result
 _NOTHING = WriteQueue()
 """The queue of those that never had to wait; nothing is put into it."""
 
@@ -121,7 +122,7 @@ class StreamSending(ABC):
             self.write_failed(problem)
             return AsyncOperationWithProgress.from_error(problem)
         if sent == size:
-            operation: AsyncOperationWithProgress[int, int] = AsyncOperationWithProgress.from_result(size)
+            operation = _ended(size)
             operation.holder = self
             self._burst = True
             return operation
