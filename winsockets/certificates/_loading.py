@@ -51,8 +51,10 @@ _CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 _KEY_LABEL = re.compile(r"((RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY")
 # The commentary that OpenSSL's pkcs12 command writes before a block
 _FRIENDLY_NAME = re.compile(rb"^[ \t]*friendlyName:(.*)$", re.MULTILINE)
-# What cryptography raises for bytes that it cannot read; the three of x509 have no base of their own.
+# What cryptography raises for bytes that it cannot read; the three of x509 have no common base. Of some bytes
+# it warns, and warnings are exceptions where a program has made them so.
 _UNREADABLE = (
+    UserWarning,
     ValueError,
     TypeError,
     OverflowError,
@@ -100,13 +102,21 @@ def check_x509(certificate: x509.Certificate, source: str) -> x509.Extensions:
         InvalidArgumentError: a part cannot be read.
     """
     try:
-        _ = certificate.subject, certificate.issuer, certificate.serial_number, certificate.version
+        _ = certificate.subject, certificate.issuer, certificate.version
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        return certificate.extensions
+        extensions = certificate.extensions
+        positive = certificate.serial_number > 0
     except _UNREADABLE as problem:
         raise _refuse(
             source, f"a certificate is malformed ({problem})", "get it from its owner again"
         ) from problem
+    if not positive:
+        raise _bad_serial(source)
+    return extensions
+
+
+def _bad_serial(source: str) -> InvalidArgumentError:
+    return _refuse(source, "the serial number is not greater than 0", "have a proper one issued (RFC 5280)")
 
 
 def load_x509(der: bytes, source: str) -> x509.Certificate:
@@ -116,10 +126,9 @@ def load_x509(der: bytes, source: str) -> x509.Certificate:
         InvalidArgumentError: the bytes are anything else, or the certificate is malformed.
     """
     kind = der_kind(der)
+    # before cryptography sees it, which warns of it
     if kind == "certificate" and not has_positive_serial(der):
-        raise _refuse(
-            source, "the serial number is not greater than 0", "have a proper one issued (RFC 5280)"
-        )
+        raise _bad_serial(source)
     try:
         certificate = x509.load_der_x509_certificate(der)
     except _UNREADABLE as problem:
