@@ -9,6 +9,10 @@ from contextlib import ExitStack
 import pytest
 import pytest_twisted
 from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
 
 from tests.transports.loopback import (
     HOSTS,
@@ -22,6 +26,7 @@ from tests.transports.loopback import (
     listening,
     open_descriptors,
     reserved_port,
+    rest,
     turn,
     until,
 )
@@ -34,7 +39,7 @@ from winsockets.errors import (
     SocketException,
 )
 from winsockets.networking._address import Address
-from winsockets.transports._connecting import Connecting
+from winsockets.transports._connecting import Connecting, connect_stream
 from winsockets.transports._socket_options import StreamOptions
 
 BOUNDS = limits()
@@ -400,3 +405,164 @@ async def test_a_connection_receives_as_much_at_a_time_as_its_limits_say():
             assert len(await protocol.read(5_000)) == 1_000
             protocol.discard_input()
             await ended(protocol)
+
+
+class Noting(Protocol):
+    """A protocol that does something when it is connected, and notes its end."""
+
+    def __init__(self, then=lambda protocol: None):
+        self.then = then
+        self.lost = None
+
+    def connectionMade(self):
+        """See IProtocol."""
+        self.then(self)
+
+    def connectionLost(self, reason):
+        """See IProtocol."""
+        self.lost = reason
+
+
+class Building(Factory):
+    """A factory that builds as a function says, and counts how often it was started and not stopped."""
+
+    noisy = False
+
+    def __init__(self, build):
+        self.build = build
+
+    def buildProtocol(self, addr):
+        """See IProtocolFactory."""
+        return self.build()
+
+
+@pytest.fixture
+def logged():
+    """The failures that are logged."""
+    failures = []
+
+    def note(event):
+        if "log_failure" in event:
+            failures.append(event["log_failure"].value)
+
+    globalLogPublisher.addObserver(note)
+    yield failures
+    globalLogPublisher.removeObserver(note)
+
+
+async def seen_by_peer(server):
+    """What the other end of a connection gets until its end."""
+    peer, _ = server.accept()
+    with peer:
+        peer.settimeout(PATIENCE)
+        return await rest(peer)
+
+
+def fail(*_):
+    """What the program does wrong."""
+    raise ZeroDivisionError("not today")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_factory_raises_ends_the_whole_connect(logged):
+    """Another address would make no difference; the connection that there was is closed."""
+    clock = Timed()
+    factory = Building(fail)
+    with listening() as (server, port):
+        with pytest.raises(ZeroDivisionError):
+            await connect_stream(how(clock), [at("127.0.0.1", port)] * 2, factory)
+        assert factory.numPorts == 0
+        assert await seen_by_peer(server) == b""
+    assert not clock.getDelayedCalls()
+    assert logged == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_a_protocol_raises_ends_the_whole_connect(logged):
+    """It hears that its connection was broken off, in a turn of its own."""
+    clock = Timed()
+    protocol = Noting(fail)
+    factory = Building(lambda: protocol)
+    with listening() as (server, port):
+        with pytest.raises(ZeroDivisionError):
+            await connect_stream(how(clock), [at("127.0.0.1", port)] * 2, factory)
+        assert protocol.lost is None
+        await until(lambda: protocol.lost)
+        assert protocol.lost.check(ConnectionAborted)
+        assert factory.numPorts == 0
+        with pytest.raises(ConnectionResetError):
+            await seen_by_peer(server)
+    assert not clock.getDelayedCalls()
+    assert logged == []
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["quietly", "failing"])
+@pytest_twisted.ensureDeferred
+async def test_a_connect_cancelled_by_its_protocol_is_broken_off(logged, wrong):
+    """While the protocol is told that it is connected; what it raises on top is logged."""
+    clock = Timed()
+
+    def cancel(_):
+        connecting.cancel()
+        if wrong:
+            fail()
+
+    protocol = Noting(cancel)
+    factory = Building(lambda: protocol)
+    with listening() as (_, port):
+        connecting = connect_stream(how(clock), [at("127.0.0.1", port)], factory)
+        with pytest.raises(CancelledError):
+            await connecting
+        await until(lambda: protocol.lost)
+        assert protocol.lost.check(ConnectionAborted)
+    assert factory.numPorts == 0
+    assert not clock.getDelayedCalls()
+    assert [type(problem) for problem in logged] == [ZeroDivisionError] * wrong
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["quietly", "failing"])
+@pytest_twisted.ensureDeferred
+async def test_a_connect_cancelled_by_its_factory_is_closed(logged, wrong):
+    """While the protocol is built; what the factory raises on top is logged."""
+    clock = Timed()
+    protocol = Noting()
+
+    def build():
+        connecting.cancel()
+        return fail() if wrong else protocol
+
+    factory = Building(build)
+    with listening() as (server, port):
+        connecting = connect_stream(how(clock), [at("127.0.0.1", port)], factory)
+        with pytest.raises(CancelledError):
+            await connecting
+        assert await seen_by_peer(server) == b""
+    assert protocol.transport is None
+    assert factory.numPorts == 0
+    assert not clock.getDelayedCalls()
+    assert [type(problem) for problem in logged] == [ZeroDivisionError] * wrong
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_that_ends_while_it_is_announced_was_none(logged):
+    """The connect fails with the reason."""
+    clock = Timed()
+    protocol = Noting(lambda protocol: protocol.transport.connectionLost(Failure(ConnectionDone())))
+    factory = Building(lambda: protocol)
+    with listening() as (_, port), pytest.raises(ConnectionDone):
+        await connect_stream(how(clock), [at("127.0.0.1", port)], factory)
+    assert protocol.lost.check(ConnectionDone)
+    assert factory.numPorts == 0
+    assert logged == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_factory_is_stopped_with_the_connection_it_was_started_for():
+    """Not before."""
+    protocol = Noting()
+    factory = Building(lambda: protocol)
+    with listening() as (_, port):
+        assert await connect_stream(how(Timed()), [at("127.0.0.1", port)], factory) is protocol
+        assert factory.numPorts == 1
+    await until(lambda: protocol.lost)
+    assert factory.numPorts == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import StringTransport
 
@@ -30,4 +31,16 @@ def test_a_peer_nobody_knows_is_the_peer():
     transport = StringTransport()
     transport.getPeer = lambda: None
     assert describe_peer(None) == "the peer"
+    assert describe_peer(transport) == "the peer"
+
+
+@pytest.mark.parametrize("problem", [NotImplementedError, AttributeError])
+def test_a_transport_that_has_no_address_has_the_peer(problem):
+    """The pipes to a process, and a transport that has forgotten it."""
+
+    def unknown():
+        raise problem
+
+    transport = StringTransport()
+    transport.getPeer = unknown
     assert describe_peer(transport) == "the peer"

@@ -7,11 +7,13 @@ import pytest_twisted
 from twisted.internet import protocol as twisted_protocol
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.test import iosim
+from zope.interface import directlyProvides
 
 from tests.transports.loopback import connected_protocol, limits, pattern, until
 from winsockets.errors import ConnectionAbortError, OperationAbortedError, ResetByPeerError
@@ -228,6 +230,16 @@ def test_a_transport_that_cannot_abort_is_closed():
     protocol, _ = over(transport)
     protocol.abort(OperationAbortedError("no more"))
     assert transport.closed == 1
+
+
+def test_a_half_close_is_not_done_below_tls():
+    """Twisted's TLS has none, but lets that of its transport through, which would cut the stream off."""
+    transport = Transport()
+    directlyProvides(transport, ISSLTransport)
+    protocol, _ = over(transport)
+    protocol.shut_output()
+    assert transport.calls == []
+    assert transport.producer is None
 
 
 def test_the_least_of_transports_will_do():

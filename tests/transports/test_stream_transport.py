@@ -435,6 +435,48 @@ async def test_a_protocol_of_twisted_hears_of_a_reset_with_its_number():
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_protocol_of_twisted_hears_of_a_broken_send_with_its_number():
+    """Sent after the reset, before it was received."""
+    async with plain_connection() as (protocol, peer):
+        protocol.transport.pauseProducing()
+        reset(peer)
+        protocol.transport.write(b"too late")
+        await until(lambda: protocol.lost)
+        assert protocol.lost.check(ResetByPeerError, ConnectionLost)
+        assert protocol.lost.value.errno == errno.ECONNRESET
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_protocol_of_twisted_closes_in_good_order_whatever_it_did_not_read():
+    """The peer gets the answer and the end of the stream, as over Twisted's transports."""
+    async with plain_connection() as (protocol, peer):
+        protocol.transport.pauseProducing()
+        peer.sendall(b"unread")
+        await delivered(peer)
+        protocol.transport.write(b"no thanks")
+        protocol.transport.loseConnection()
+        assert await rest(peer) == b"no thanks"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_connection_ends_once_whoever_says_so_again():
+    """Also while it was to receive what is left after a hang-up."""
+    async with accepted_protocol(limits()) as (protocol, peer, _):
+        transport = protocol.transport
+        transport.pauseProducing()
+        peer.sendall(b"unread")
+        await delivered(peer)
+        reset(peer)
+        transport.connectionLost(Failure(ConnectionLost()))
+        assert not protocol.lost
+        transport.resumeProducing()
+        problem = Failure(ZeroDivisionError())
+        transport.connectionLost(problem)
+        transport.connectionLost(problem)
+        await protocol.when_lost()
+
+
+@pytest_twisted.ensureDeferred
 async def test_receiving_when_nothing_is_there_does_nothing():
     """Reactors may be mistaken."""
     async with connected_protocol() as (protocol, peer):
