@@ -99,23 +99,17 @@ def _bundle(path: str) -> tuple[x509.Certificate, ...]:
         return ()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1024)  # a folder of the system's has a file for each of some 150 roots
 def _read_bundle(path: str, changed: int, size: int) -> tuple[x509.Certificate, ...]:
     return _without_problems(read_several(read_file_bytes(path), path))
 
 
 def _folder(path: str) -> tuple[x509.Certificate, ...]:
+    """Read a folder as OpenSSL's c_rehash makes it: each certificate once, whatever links lead to it."""
     try:
-        return _read_folder(path, os.stat(path).st_mtime_ns)
+        entries = sorted(Path(path).iterdir())
     except OSError as problem:
         _log.warn("no trusted certificates from {path}: {problem}", path=path, problem=problem)
         return ()
-
-
-@lru_cache(maxsize=8)
-def _read_folder(path: str, changed: int) -> tuple[x509.Certificate, ...]:
-    """Read a folder as OpenSSL's c_rehash makes it; each certificate once, whatever links lead to it."""
-    files = dict.fromkeys(
-        os.path.realpath(entry) for entry in sorted(Path(path).iterdir()) if entry.is_file()
-    )
+    files = dict.fromkeys(os.path.realpath(entry) for entry in entries if entry.is_file())
     return tuple(dict.fromkeys(one for file in files for one in _bundle(file)))
