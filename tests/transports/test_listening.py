@@ -114,13 +114,13 @@ class Accepting:
         self.numbers = list(numbers)
         self.tries = 0
 
-    def accept(self):
+    def _accept(self):
         """Fail, or accept."""
         self.tries += 1
         if self.numbers:
             number = self.numbers.pop(0)
             raise OSError(number, os.strerror(number))
-        return self._socket.accept()
+        return self._socket._accept()
 
     def __getattr__(self, name):
         """Everything else is the socket's."""

@@ -87,6 +87,8 @@ class ListeningPort(tcp.Port):
     """
 
     transport: Any = ServerTransport
+    local_name: tuple[Any, ...] | None = None
+    """The local socket address of every connection, unless it listens on all interfaces."""
 
     def __init__(
         self,
@@ -138,7 +140,10 @@ class ListeningPort(tcp.Port):
                 raise
         except OSError as problem:
             raise CannotListenError(self.interface, self.port, problem) from problem
-        self._realPortNumber = skt.getsockname()[1]
+        name = skt.getsockname()
+        self._realPortNumber = name[1]
+        if name[0] not in _ALL_INTERFACES:
+            self.local_name = name
         self.socket = skt
         self.fileno = skt.fileno  # type: ignore[method-assign]
         self.connected = True
@@ -177,7 +182,7 @@ class ListeningPort(tcp.Port):
             if not self._admission.accepting or self.disconnecting:
                 return
             try:
-                skt, address = self.socket.accept()
+                number, address = cast(Any, self.socket)._accept()
             except BlockingIOError:
                 self._admission.relieved()
                 return
@@ -187,6 +192,8 @@ class ListeningPort(tcp.Port):
                 where = describe_address(self.interface, self.number)
                 self._admission.shortage(translate(problem, f"accept on {where}"))
                 return
+            # What socket.accept() does, but asks the listening socket for its family and type each time.
+            skt = socket.socket(self.addressFamily, self.socketType, fileno=number)
             try:
                 self._announce(skt, address)
             except Exception:
@@ -201,7 +208,9 @@ class ListeningPort(tcp.Port):
         if sys.platform == "win32":
             # Linux and the BSDs give an accepted socket the options of the listening one.
             self._options.apply(skt)
-        protocol = cast(IProtocolFactory, self.factory).buildProtocol(self._buildAddr(address))
+        # Our own factory does not look at the address.
+        peer = None if type(self.factory) is StreamFactory else self._buildAddr(address)
+        protocol = cast(Any, self.factory).buildProtocol(peer)
         if protocol is None:
             skt.close()
             return

@@ -228,6 +228,13 @@ class _Later:
         return made
 
 
+def _name(transport: Any) -> str:
+    """Name the protocol of a transport, as it says itself; a source is named after its class."""
+    protocol = transport.protocol
+    name: str = type(protocol).__name__ if transport.source is protocol else transport._getLogPrefix(protocol)
+    return name
+
+
 class ServerTransport(StreamTransport, tcp.Server):
     """An accepted connection.
 
@@ -245,11 +252,7 @@ class ServerTransport(StreamTransport, tcp.Server):
     _tempDataBuffer = _Later(lambda transport: [])
     _tempDataLen = 0
     hostname = _Later(lambda transport: transport.client[0])
-    logstr = _Later(
-        lambda transport: (
-            f"{transport._getLogPrefix(transport.protocol)},{transport.sessionno},{transport.hostname}"
-        )
-    )
+    logstr = _Later(lambda transport: f"{_name(transport)},{transport.sessionno},{transport.client[0]}")
     repstr = _Later(
         lambda transport: (
             f"<{type(transport.protocol).__name__} #{transport.sessionno} on {transport.local_name[1]}>"
@@ -269,6 +272,12 @@ class ServerTransport(StreamTransport, tcp.Server):
             self._addressType = IPv6Address
         self.startReading()
         self.connected = 1
+
+    @property
+    def local_name(self) -> tuple[Any, ...]:
+        """The local socket address, also after the end of the connection."""
+        name: tuple[Any, ...] | None = cast(Any, self.server).local_name
+        return super().local_name if name is None else name
 
     def connectionLost(self, reason: Failure) -> None:
         """End the connection and make room for another."""
