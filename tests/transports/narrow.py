@@ -8,11 +8,15 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from tests.transports.loopback import limits
+from winsockets.errors import SocketException
 from winsockets.foundation import AsyncOperation
 from winsockets.transports import StreamProtocol
 from winsockets.transports._contracts import ISink
 
-__all__ = ["Narrow", "in_memory", "statuses"]
+__all__ = ["PLENTY", "Narrow", "handled", "in_memory", "statuses"]
+
+PLENTY = 10_000_000
+"""More room than a test needs."""
 
 
 @implementer(ISink)
@@ -88,6 +92,13 @@ def in_memory(room: int = 0, **changes: Any) -> tuple[StreamProtocol, Narrow]:
     protocol = StreamProtocol(transport.clock, limits(**changes))
     protocol.makeConnection(transport)
     return protocol, transport
+
+
+def handled(*operations: AsyncOperation[Any]) -> tuple[AsyncOperation[Any], ...]:
+    """Take note of every failure, so that none is reported."""
+    for operation in operations:
+        operation.addErrback(lambda failure: failure.trap(SocketException) and None)
+    return operations
 
 
 def statuses(*operations: AsyncOperation[Any]) -> str:
