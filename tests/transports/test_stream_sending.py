@@ -85,7 +85,7 @@ def yields(operation):
 RELEASES = {
     "await of the last": lambda protocol, operations: ensureDeferred(waiting_for(operations[-1])),
     "await in the middle": lambda protocol, operations: ensureDeferred(waiting_for(operations[2])),
-    "await of the first, which has ended": lambda protocol, operations: ensureDeferred(
+    "await of the first": lambda protocol, operations: ensureDeferred(
         waiting_for(operations[0])
     ),
     "await with a timeout": lambda protocol, operations: ensureDeferred(
