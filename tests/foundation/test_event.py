@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from contextvars import ContextVar
 
 import pytest
-from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from tests.foundation.operations import in_asyncio_task
 from winsockets.errors import IllegalMethodCallError, SocketException
-from winsockets.foundation import AsyncOperation, Deferral, Event, EventRegistrationToken, _event
+from winsockets.foundation import AsyncOperation, Deferral, Event, EventRegistrationToken
 
 
 class Thing:
@@ -286,28 +284,6 @@ def test_a_coroutine_runs_in_a_context_of_its_own(thing: Thing) -> None:
     assert variable.get() == "unset"
     wait.callback(None)
     assert thing.calls == ["one"]
-
-
-def test_twisted_runs_coroutines_as_the_events_expect() -> None:
-    """What the events lean on: when this fails, compare with Twisted's own coroutines again."""
-    parameters = inspect.signature(defer._inlineCallbacks).parameters
-    assert list(parameters) == ["result", "gen", "status", "context"]
-
-
-def test_coroutines_run_without_that_too(thing: Thing, logged, monkeypatch) -> None:
-    """Under a Twisted that has it no more."""
-    monkeypatch.setattr(_event, "_drive", None)
-    wait: Deferred[str] = Deferred()
-
-    async def handler(sender: Thing, args: str) -> None:
-        thing.calls.append(await wait)
-        raise KeyError("late")
-
-    thing.happened.add(handler)
-    thing.happened.fire(thing, "now")
-    wait.callback("there")
-    assert thing.calls == ["there"]
-    assert [str(problem) for _, problem in logged()] == ["'late'"]
 
 
 def test_the_failure_of_a_deferred_or_an_operation_that_is_returned_is_logged(thing: Thing, logged) -> None:

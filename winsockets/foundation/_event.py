@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from asyncio import isfuture
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
 from inspect import isawaitable
 from itertools import count
 from types import CoroutineType, TracebackType
 from typing import Any, Generic, TypeVar
 
-from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,6 +16,7 @@ from zope.interface import implementer
 
 from winsockets.errors import IllegalMethodCallError
 from winsockets.foundation._interfaces import IClosable
+from winsockets.foundation._running import run_coroutine
 
 __all__ = ["Deferral", "Event", "EventRegistrationToken", "call_handler"]
 
@@ -25,8 +24,6 @@ _S = TypeVar("_S")
 _A = TypeVar("_A")
 _log = Logger(namespace="winsockets")
 _tokens = count(1)
-# What runs Twisted's coroutines; it has no public name. Without it a handler costs a Deferred more.
-_drive: Any = getattr(defer, "_inlineCallbacks", None)
 
 
 class EventRegistrationToken(int):
@@ -58,38 +55,10 @@ def call_handler(
     else:
         if outcome is None:
             return
-        if isinstance(outcome, CoroutineType) and _drive is not None:
-            _drive(None, outcome, _Running(name, args, on_failure), copy_context())
+        if isinstance(outcome, CoroutineType):
+            run_coroutine(outcome, _failed, name, args, on_failure)
         elif isawaitable(outcome):
             _follow(outcome).addErrback(_failed, name, args, on_failure)
-
-
-class _Running:
-    """What the coroutine of a handler reports to, where Twisted has a Deferred and its owner.
-
-    Nobody waits for a handler and nobody can cancel it, and there is one for every idle connection.
-
-    Source: ``twisted.internet.defer._CancellationStatus``.
-    """
-
-    __slots__ = ("_args", "_name", "_on_failure", "waitingOn")
-
-    def __init__(self, name: str, args: Any, on_failure: Callable[[Any], None] | None) -> None:
-        self._name = name
-        self._args = args
-        self._on_failure = on_failure
-
-    @property
-    def deferred(self) -> _Running:
-        """Whom to tell of the end."""
-        return self
-
-    def callback(self, result: object) -> None:
-        """Nobody asks for the result."""
-
-    def errback(self) -> None:
-        """Log the exception that is being handled."""
-        _failed(Failure(), self._name, self._args, self._on_failure)
 
 
 def _failed(failure: Failure, name: str, args: Any, on_failure: Callable[[Any], None] | None) -> None:
@@ -99,8 +68,6 @@ def _failed(failure: Failure, name: str, args: Any, on_failure: Callable[[Any], 
 
 
 def _follow(outcome: Awaitable[object]) -> Deferred[Any]:
-    if isinstance(outcome, CoroutineType):
-        return Deferred.fromCoroutine(outcome)
     if isinstance(outcome, Deferred):
         return outcome
     if isfuture(outcome):

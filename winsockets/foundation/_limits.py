@@ -22,7 +22,8 @@ class Limits:
 
     Raises:
         InvalidArgumentError: a value is not a number (a whole one for sizes and counts), not finite, not
-            greater than 0 (``close_timeout`` may be 0), or ``read_low_water`` is above ``read_high_water``.
+            greater than 0 (``close_timeout`` may be 0), ``errors_per_send`` is 1, or ``read_low_water`` is
+            above ``read_high_water``.
     """
 
     resolve_timeout: float = 20.0
@@ -36,6 +37,14 @@ class Limits:
     close_timeout: float = 30.0
     """How long close() goes on sending what was accepted before it gives the connection up. Long enough
     for 1 MiB at modem speed; a peer that stopped reading does not hold a descriptor for ever."""
+
+    handshake_timeout: float = 10.0
+    """From the first message of a TLS handshake to a verified peer. One takes two or three round trips and a
+    signature; a peer that takes longer has stalled, or does not speak TLS and waits itself."""
+
+    close_notify_timeout: float = 2.0
+    """How long a closed TLS connection waits for the peer to say that it has closed too: a round trip or two
+    over the slowest of networks. It has everything by then; only its answer is missing."""
 
     connection_attempt_delay: float = 0.25
     """Between two attempts on different addresses: the value that RFC 8305 section 5 recommends."""
@@ -84,7 +93,19 @@ class Limits:
     """Connections that wait in ``connections()`` for the program; at the bound accepting pauses."""
 
     datagram_queue: int = 256
-    """Datagrams that may wait for room in the kernel's send buffer of one socket."""
+    """Datagrams that may wait for room in the kernel's send buffer of one socket; as many flushes may."""
+
+    datagram_batch: int = 64
+    """Datagrams that nobody awaits at which they are sent without being told to: as many as every Linux
+    takes in one call."""
+
+    send_retry: float = 0.005
+    """How soon a datagram is tried again for which a network interface had no room (ENOBUFS): the systems
+    that say so, the BSDs, do not say when there is some."""
+
+    errors_per_send: int = 8
+    """Errors of earlier datagrams that one send may learn of before it waits for a turn, so that a flood of
+    ICMP messages does not hold it up. At least 2: the same answer twice is about the datagram itself."""
 
     max_line_length: int = 64 * KIB
     """Bytes in one line of a StreamReader, terminator included. RFC 5321 and HTTP servers use 1 to 8 KiB;
@@ -102,6 +123,8 @@ class Limits:
                 raise InvalidArgumentError(
                     f"Limits.{field.name}: {value!r} is not greater than 0, or not finite"
                 )
+        if self.errors_per_send < 2:
+            raise InvalidArgumentError(f"Limits.errors_per_send: {self.errors_per_send} is less than 2")
         if self.read_low_water > self.read_high_water:
             raise InvalidArgumentError(
                 f"Limits.read_low_water: {self.read_low_water} is above read_high_water "

@@ -30,14 +30,15 @@ from winsockets.errors import (
 from winsockets.foundation._asyncio import FutureBridge
 from winsockets.foundation._event import call_handler
 from winsockets.foundation._interfaces import AsyncStatus, IAsyncOperation, IAsyncOperationWithProgress
+from winsockets.foundation._running import Awaited
 
 __all__ = ["AsyncOperation", "AsyncOperationWithProgress"]
 
 _T = TypeVar("_T")
 _P = TypeVar("_P")
 # The callback by which Twisted's coroutines wait, and what it calls to let one go on; they have no public
-# names. Under a Twisted that calls the first otherwise, an operation that was awaited while pending gives
-# None to whoever awaits it once more.
+# names. Under a Twisted that calls them otherwise, an operation that was awaited while pending gives None to
+# whoever awaits it once more.
 _resume: Any = getattr(defer, "_inlineCallbacks", None)
 _continue: Any = getattr(defer, "_gotResultInlineCallbacks", None) if _resume is not None else None
 _log = Logger(namespace="winsockets")
@@ -113,7 +114,8 @@ class _Callbacks:
         waiter = operation._waiter
         if waiter is not None:
             operation._waiter = None
-            call: Any = (operation._go_on, waiter, {})
+            go_on = (lambda result: _continue(result, *waiter)) if type(waiter) is tuple else waiter
+            call: Any = (operation._pass_on, (go_on,), {})
             callbacks.append((call, call))
         operation._direct = False
         operation._attended = True
@@ -140,7 +142,7 @@ def _cancel_inner(operation: Deferred[Any]) -> None:
 
 
 @implementer(IAsyncOperation)
-class AsyncOperation(Deferred[_T], Generic[_T]):
+class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
     """One asynchronous call: hot, awaitable, cancellable.
 
     It is a Deferred: ``await``, ``inlineCallbacks``, ``addCallback``, ``addTimeout``, ``DeferredList`` work,
@@ -165,10 +167,10 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
     _canceller: Callable[[Deferred[Any]], None] | None = None
 
     # Most operations are awaited once and nothing else, and have no list of callbacks. Whether this is one of
-    # them; the coroutine of Twisted's that waits for it; the list, for the others; and whether anybody is to
-    # be told of the end, or was.
+    # them; the coroutine that waits for it, which one of Twisted's shows as the arguments of _continue; the
+    # list, for the others; and whether anybody is to be told of the end, or was.
     _direct = True
-    _waiter: tuple[Any, ...] | None = None
+    _waiter: Any = None
     _attended = False
     if not TYPE_CHECKING:
         _callbacks = _Callbacks()
@@ -208,9 +210,12 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
             waiter = self._waiter
             if waiter is not None:
                 self._waiter = None
-                # It has waited ever since it came here, so that there is no need to ask.
-                _, generator, status, context = waiter
-                _resume(result, generator, status, context)
+                if type(waiter) is tuple:
+                    # It has waited ever since it came here, so that there is no need to ask.
+                    _, generator, status, context = waiter
+                    _resume(result, generator, status, context)
+                else:
+                    waiter(result)
             return
         if self.called:
             super().callback(result)
@@ -487,24 +492,35 @@ class AsyncOperation(Deferred[_T], Generic[_T]):
                     self._waiter = args
                     self._attended = True
                     return self
-                callback = self._go_on
+                return self._wake(lambda result: _continue(result, *args))
             call = (callback, args, kwargs)
             self._callbacks.append((call, call))
             if self.called:
                 self._runCallbacks()
             return self
 
+    def _let_wait(self, go_on: Callable[[Any], object]) -> bool:
+        """See Awaited."""
+        if not self._direct or self._waiter is not None or self.called:
+            return False
+        self._waiter = go_on
+        self._attended = True
+        return True
+
+    def _wake(self, go_on: Callable[[Any], object]) -> Deferred[Any]:
+        """See Awaited."""
+        return self.addBoth(self._pass_on, go_on)
+
+    def _pass_on(self, result: object, go_on: Callable[[Any], object]) -> object:
+        if isinstance(result, Failure):
+            self._look(result)
+        go_on(result)
+        return result
+
     def pause(self) -> None:
         """See Deferred.pause."""
         _ = self._callbacks  # whoever waits directly would not be held up
         super().pause()
-
-    def _go_on(self, result: object, *waiting: object) -> object:
-        """Let a waiting coroutine go on, and keep the result for whoever awaits it next."""
-        if isinstance(result, Failure):
-            self._look(result)
-        _continue(result, *waiting)
-        return result
 
     def _look(self, failure: Failure) -> None:
         """Note that somebody was told of a failure."""
