@@ -1,8 +1,8 @@
 """Tables and figures that are read from the library, so that no text can say otherwise.
 
 ``.. limits::`` has every bound and deadline, ``.. statuses::`` the rows of the error table, ``.. refusals::``
-the exceptions that stand for no status, and ``.. settings:: CLASS`` the properties of a control. The role
-``limit`` gives the default of one bound.
+the exceptions that stand for no status, ``.. chain-results::`` what can be wrong with certificates, and
+``.. settings:: CLASS`` the properties of a control. The role ``limit`` gives the default of one bound.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 import winsockets
+from winsockets.certificates._results import ChainValidationResult, in_order, row_of_result
 from winsockets.errors import HResult, SocketErrorStatus, SocketException
 from winsockets.errors import _hresult as hresults
 from winsockets.errors._table import ROWS
@@ -29,9 +30,11 @@ from winsockets.sockets._settings import Setting
 _SECONDS = frozenset(
     {
         "accept_retry",
+        "close_notify_timeout",
         "close_timeout",
         "connect_timeout",
         "connection_attempt_delay",
+        "handshake_timeout",
         "resolve_timeout",
     }
 )
@@ -139,6 +142,26 @@ class RefusalTable(_Table):
         yield from _table("27 38 35", ("Exception and errno", "HRESULT", "What happened"), rows)
 
 
+class ChainResultTable(_Table):
+    """Everything that can be wrong with a chain, the worst first."""
+
+    def lines(self) -> Iterator[str]:
+        """One row for each result but SUCCESS."""
+        rows = []
+        for result in in_order(ChainValidationResult):
+            row = row_of_result(result)
+            rows.append(
+                (
+                    (f"``{result.name}``", f"{result:d}, {row.hresult & 0xFFFFFFFF:#010x}"),
+                    f"``{row.status.name}``",
+                    "ignorable" if row.ignorable else "fatal",
+                    f"{row.meaning}; {row.advice}",
+                )
+            )
+        head = ("Result, its number and HRESULT", "Status", "Severity", "What is wrong, and what to do")
+        yield from _table("34 28 10 28", head, rows)
+
+
 class SettingsTable(_Table):
     """The properties of one control."""
 
@@ -174,6 +197,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("limits", LimitsTable)
     app.add_directive("statuses", StatusTable)
     app.add_directive("refusals", RefusalTable)
+    app.add_directive("chain-results", ChainResultTable)
     app.add_directive("settings", SettingsTable)
     app.add_role("limit", _limit)
     return {"parallel_read_safe": True}

@@ -117,7 +117,7 @@ async def test_a_program_runs(block: Block, port: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", FRAGMENTS, ids=str)
 @pytest_twisted.ensureDeferred
-async def test_a_fragment_runs(block: Block, port: str) -> None:
+async def test_a_fragment_runs(block: Block, port: str, tmp_path: Path) -> None:
     """It runs in a coroutine, with the names that its page promises."""
     from twisted.internet import reactor
 
@@ -127,7 +127,8 @@ async def test_a_fragment_runs(block: Block, port: str) -> None:
     code = compile(source, block.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     async with StreamSocket() as socket:
         await socket.connect_async("localhost", port)
-        outcome = eval(code, {**names, "reactor": reactor, "port": port, "socket": socket})
+        given = {"reactor": reactor, "port": port, "socket": socket, "folder": tmp_path}
+        outcome = eval(code, {**names, **given})
         if inspect.iscoroutine(outcome):
             await outcome
 

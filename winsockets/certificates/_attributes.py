@@ -185,7 +185,7 @@ class SubjectAlternativeNameInfo:
 
     @property
     def dns_names(self) -> list[str]:
-        """DNS names; international ones in ASCII, a wildcard as "*.example.test"."""
+        """DNS names; international ones in ASCII, a wildcard as ``*.example.test``."""
         return self._list("dns")
 
     @property
