@@ -85,9 +85,7 @@ def yields(operation):
 RELEASES = {
     "await of the last": lambda protocol, operations: ensureDeferred(waiting_for(operations[-1])),
     "await in the middle": lambda protocol, operations: ensureDeferred(waiting_for(operations[2])),
-    "await of the first": lambda protocol, operations: ensureDeferred(
-        waiting_for(operations[0])
-    ),
+    "await of the first": lambda protocol, operations: ensureDeferred(waiting_for(operations[0])),
     "await with a timeout": lambda protocol, operations: ensureDeferred(
         waiting_for(operations[-1].addTimeout(60, protocol.transport.clock))
     ),
