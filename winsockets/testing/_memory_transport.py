@@ -71,7 +71,7 @@ class MemoryTransport(FileDescriptor):
         self._outgoing = outgoing
         self._incoming: Lane
         self._peer: MemoryTransport
-        self._protocol: IProtocol
+        self.protocol: IProtocol
         self._reading = False
         self._writing = False
         self._call: IDelayedCall | None = None
@@ -81,14 +81,14 @@ class MemoryTransport(FileDescriptor):
         self._options = {"nodelay": True, "keepalive": False}
 
     def _attach(self, protocol: IProtocol, peer: MemoryTransport) -> None:
-        self._protocol = protocol
+        self.protocol = protocol
         self._peer = peer
         self._incoming = peer._outgoing
 
     def _open(self) -> None:
         self.connected = 1
         self.startReading()
-        self._protocol.makeConnection(self)
+        self.protocol.makeConnection(self)
 
     # Turns
 
@@ -157,7 +157,7 @@ class MemoryTransport(FileDescriptor):
                 self._cut_peer()
                 self.connectionLost(Failure(self._reset()))
             else:
-                cast(Any, self._protocol).dataReceived(item)
+                cast(Any, self.protocol).dataReceived(item)
         reset = self._unheard_reset()
         if self.connected and reset is not None and reset <= self._now():
             # The system knows of it before the program has read everything.
@@ -182,7 +182,7 @@ class MemoryTransport(FileDescriptor):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """End the receiving direction; a protocol that knows no half close loses the connection."""
-        protocol: Any = IHalfCloseableProtocol(self._protocol, None)
+        protocol: Any = IHalfCloseableProtocol(self.protocol, None)
         if protocol is not None:
             protocol.readConnectionLost()
         else:
@@ -236,7 +236,7 @@ class MemoryTransport(FileDescriptor):
     def _closeWriteConnection(self) -> None:
         self._outgoing.end(self._now())
         self._peer._schedule()
-        protocol: Any = IHalfCloseableProtocol(self._protocol, None)
+        protocol: Any = IHalfCloseableProtocol(self.protocol, None)
         if protocol is not None:
             protocol.writeConnectionLost()
 
@@ -263,7 +263,7 @@ class MemoryTransport(FileDescriptor):
         self._refuse()
         self._peer._schedule()
         self._schedule()
-        self._protocol.connectionLost(reason)
+        self.protocol.connectionLost(reason)
 
     # What the reactor does for a real one
 

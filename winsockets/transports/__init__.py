@@ -4,11 +4,30 @@ from winsockets.transports._endpoints import StreamClientEndpoint, StreamServerE
 from winsockets.transports._listening import StreamFactory
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._stream_protocol import StreamProtocol
+from winsockets.transports._tls_contexts import (
+    ClientCertificatePolicy,
+    TlsClientContext,
+    TlsClientCreator,
+    TlsServerContext,
+)
+from winsockets.transports._tls_layer import TlsInformation, TlsLayer
+from winsockets.transports._tls_upgrade import TlsFactory, upgrade_to_tls
+from winsockets.transports._tls_verification import CertificateProblem, PeerVerification
 
 __all__ = [
+    "CertificateProblem",
+    "ClientCertificatePolicy",
+    "PeerVerification",
     "StreamClientEndpoint",
     "StreamFactory",
     "StreamOptions",
     "StreamProtocol",
     "StreamServerEndpoint",
+    "TlsClientContext",
+    "TlsClientCreator",
+    "TlsFactory",
+    "TlsInformation",
+    "TlsLayer",
+    "TlsServerContext",
+    "upgrade_to_tls",
 ]

@@ -1,0 +1,168 @@
+"""What the tests of TLS stand on: certificates made for them, and Python's own TLS as the peer."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import trustme
+
+from winsockets.certificates import Certificate
+from winsockets.transports._tls_contexts import TlsClientContext, TlsServerContext
+from winsockets.transports._tls_engine import TlsEngine, TlsState
+
+HOST = "test.example"
+VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+
+ROOT = "root"
+
+
+@cache
+def _authority(name: str) -> trustme.CA:
+    return trustme.CA(organization_name=name)
+
+
+def authority(name: str = ROOT) -> trustme.CA:
+    """A root that nobody else trusts; one for each name."""
+    return _authority(name)
+
+
+@cache
+def issued(*names: str, by: str = ROOT, **options: Any) -> trustme.LeafCert:
+    """A certificate, made once."""
+    return authority(by).issue_cert(*names or (HOST, "localhost", "127.0.0.1", "::1"), **options)
+
+
+def certificate(leaf: trustme.LeafCert) -> Certificate:
+    """The same with its key and chain, as the library has it."""
+    return Certificate.load_pem(leaf.private_key_and_cert_chain_pem.bytes())
+
+
+def root(name: str = ROOT) -> Certificate:
+    """A root, to be trusted."""
+    return Certificate.load_pem(authority(name).cert_pem.bytes())
+
+
+def client_context(**options: Any) -> TlsClientContext:
+    """A client that trusts our root alone."""
+    return TlsClientContext(**{"exclusive_trust_roots": (root(),), **options})
+
+
+def server_context(**options: Any) -> TlsServerContext:
+    """A server with a certificate for HOST and this machine."""
+    return TlsServerContext(**{"certificate": certificate(issued()), **options})
+
+
+def client_engine(host: str = HOST, ignorable: Any = (), **options: Any) -> tuple[TlsEngine, Any]:
+    """An engine in the client's role, and its connection."""
+    connection = client_context(**options).for_host(host, "1", ignorable).clientConnectionForTLS(None)
+    return TlsEngine(connection, server=False), connection
+
+
+def server_engine(**options: Any) -> tuple[TlsEngine, Any]:
+    """An engine in the server's role, and its connection."""
+    connection = server_context(**options).serverConnectionForTLS(None)
+    return TlsEngine(connection, server=True), connection
+
+
+class PythonPeer:
+    """Python's own TLS over memory, to feed and to take from as an engine.
+
+    Args:
+        server: its role.
+        prepare: changes its context.
+    """
+
+    def __init__(
+        self, *, server: bool, prepare: Callable[[ssl.SSLContext], object] = lambda _: None, host: str = HOST
+    ) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        if server:
+            issued().configure_cert(context)
+        authority().configure_trust(context)
+        prepare(context)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(
+            self._in, self._out, server_side=server, server_hostname=None if server else host
+        )
+        self.received = b""
+        self.is_open = self.ended = False
+        self.error: ssl.SSLError | None = None
+
+    def step(self, data: bytes = b"") -> bytes:
+        """Feed ciphertext, go on as far as possible, and return what is to be sent."""
+        self._in.write(data)
+        try:
+            if not self.is_open:
+                self.object.do_handshake()
+                self.is_open = True
+            while piece := self.object.read(65536):
+                self.received += piece
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+        except ssl.SSLError as problem:
+            self.error = problem
+        return self._out.read()
+
+    def send(self, data: bytes) -> bytes:
+        """Encrypt."""
+        self.object.write(data)
+        return self._out.read()
+
+    def close(self) -> bytes:
+        """Say goodbye."""
+        try:
+            self.object.unwrap()
+        except ssl.SSLError:
+            pass
+        return self._out.read()
+
+
+def output_of(engine: TlsEngine) -> bytes:
+    """Take what an engine wants to be sent."""
+    output, engine.output = engine.output, b""
+    return output
+
+
+def shake_hands(engine: TlsEngine, peer: PythonPeer, piece: int = 1 << 20) -> bytes:
+    """Let both talk until they have nothing to say; in pieces of so many bytes.
+
+    Returns:
+        The plaintext that the engine gave.
+    """
+    plaintext = b""
+    engine.start()
+    to_peer, to_engine = output_of(engine), peer.step()
+    while to_peer or to_engine:
+        sent, to_peer = to_peer, b""
+        for place in range(0, len(sent), piece):
+            to_engine += peer.step(sent[place : place + piece])
+        sent, to_engine = to_engine, b""
+        for place in range(0, len(sent), piece):
+            plaintext += engine.receive(sent[place : place + piece])
+            to_peer += output_of(engine)
+    return plaintext
+
+
+def opened(engine: TlsEngine, peer: PythonPeer) -> None:
+    """Shake hands, and expect it to go well."""
+    shake_hands(engine, peer)
+    assert engine.state is TlsState.OPEN, engine.failure
+    assert peer.is_open, peer.error
+
+
+def between(first: TlsEngine, second: TlsEngine) -> None:
+    """Let two engines shake hands."""
+    first.start()
+    second.start()
+    while first.output or second.output:
+        if first.output:
+            second.receive(output_of(first))
+        if second.output:
+            first.receive(output_of(second))

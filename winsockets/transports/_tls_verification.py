@@ -1,0 +1,207 @@
+"""Judging the certificates of a TLS peer: all that is wrong is collected, then it is decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from OpenSSL.crypto import X509
+from twisted.logger import Logger
+
+from winsockets.certificates import Certificate, ChainValidationResult
+from winsockets.certificates._judging import is_for_host
+from winsockets.certificates._loading import Contents
+from winsockets.certificates._path import is_self_issued
+from winsockets.certificates._results import (
+    IGNORABLE_RESULTS,
+    in_order,
+    result_of_verification_error,
+    row_of_result,
+)
+from winsockets.errors import InvalidArgumentError, SocketException
+from winsockets.errors._tls_table import TlsFault, tls_error
+from winsockets.networking import HostName, HostNameType
+
+__all__ = ["CertificateProblem", "PeerVerification", "checked_ignorable"]
+
+_log = Logger(namespace="winsockets")
+
+_HOSTNAME_MISMATCH = 62
+_IP_ADDRESS_MISMATCH = 64
+
+
+class CertificateProblem(NamedTuple):
+    """One thing that is wrong with a chain of certificates.
+
+    Attributes:
+        result: what it means.
+        code: OpenSSL's verification error (X509_V_ERR).
+        depth: which certificate: 0 is the peer's own, 1 that of its issuer, and so on.
+    """
+
+    result: ChainValidationResult
+    code: int
+    depth: int
+
+
+def checked_ignorable(results: Iterable[ChainValidationResult | int]) -> frozenset[ChainValidationResult]:
+    """Accept what a program may ask to connect in spite of.
+
+    Raises:
+        InvalidArgumentError: something is no ChainValidationResult, or cannot be ignored.
+    """
+    wanted = []
+    for result in results:
+        try:
+            wanted.append(ChainValidationResult(result))
+        except ValueError as problem:
+            raise InvalidArgumentError(
+                f"ignorable errors: {result!r} is not a ChainValidationResult"
+            ) from problem
+    fatal = [result.name for result in wanted if result not in IGNORABLE_RESULTS]
+    if fatal:
+        raise InvalidArgumentError(
+            f"ignorable errors: {', '.join(fatal)} cannot be ignored; leave them out "
+            f"(can be: {', '.join(result.name for result in sorted(IGNORABLE_RESULTS))})"
+        )
+    return frozenset(wanted)
+
+
+class PeerVerification:
+    """What the certificates of one TLS peer are, and what is wrong with them.
+
+    Readable during the handshake, after it, and after one that failed.
+
+    Args:
+        host: whom the certificate has to be for; None for anybody, as for the clients of a server.
+        ignorable: what does not matter; checked before.
+
+    Source: WinRT StreamSocketInformation (the server certificate's properties); RFC 9525.
+    """
+
+    def __init__(self, host: HostName | None, ignorable: frozenset[ChainValidationResult]) -> None:
+        self._host = host
+        self._ignorable = ignorable
+        self._chain: dict[int, X509] = {}
+        self._problems: list[CertificateProblem] = []
+        self._accepted = False
+        self._failure: Exception | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether the peer showed a certificate in this handshake."""
+        return bool(self._chain) or self._failure is not None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the certificate was judged, and good enough."""
+        return self._accepted
+
+    @property
+    def problems(self) -> tuple[CertificateProblem, ...]:
+        """Everything that is wrong, in the order of finding it; also what was ignored."""
+        return tuple(self._problems)
+
+    @property
+    def results(self) -> tuple[ChainValidationResult, ...]:
+        """What is wrong, each once, the worst first; empty if nothing is."""
+        return in_order(problem.result for problem in self._problems) if self._problems else ()
+
+    @property
+    def severity(self) -> int:
+        """0 if nothing is wrong, 1 if all of it can be ignored, 2 if something cannot.
+
+        Source: WinRT SocketSslErrorSeverity.
+        """
+        if self._failure is not None:
+            return 2
+        return max((1 if result in IGNORABLE_RESULTS else 2 for result in self.results), default=0)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The peer's certificate, as it was shown; None if there was none or it cannot be read."""
+        return _readable(self._chain.get(0))
+
+    @property
+    def intermediates(self) -> tuple[Certificate, ...]:
+        """Those between it and the root, as far as they are known, from its issuer upwards."""
+        others = (_readable(self._chain[depth]) for depth in sorted(self._chain) if depth)
+        return tuple(one for one in others if one is not None and not is_self_issued(one._x509))
+
+    def judge(self, certificate: X509, code: int, depth: int, ok: int) -> bool:
+        """Hear from OpenSSL about one certificate, and say whether to go on.
+
+        It tells errors first, as it finds them, then each certificate from the root down to the peer's own
+        without an error: that last time everything is known, and it is decided. Whatever is raised here
+        refuses the peer.
+        """
+        try:
+            self._chain[depth] = certificate
+            if not ok:
+                self._problems.append(CertificateProblem(result_of_verification_error(code), code, depth))
+                return True
+            if depth:
+                return True
+            self._check_name(certificate.to_cryptography())
+            self._accepted = self._failure is None and self._ignorable.issuperset(self.results)
+            return self._accepted
+        except Exception as problem:
+            self._accepted = False
+            self._failure = problem
+            _log.failure("The verification of a TLS peer's certificate failed; the peer is refused")
+            return False
+
+    def accept_again(self, certificate: X509) -> None:
+        """Take the certificate that was accepted when the session began that goes on."""
+        self._chain = {0: certificate}
+        self._accepted = True
+
+    def _check_name(self, certificate: x509.Certificate) -> None:
+        host = self._host
+        if host is None or is_for_host(certificate, host.canonical_name):
+            return
+        is_name = host.type is HostNameType.DOMAIN_NAME
+        code = _HOSTNAME_MISMATCH if is_name else _IP_ADDRESS_MISMATCH
+        self._problems.append(CertificateProblem(ChainValidationResult.INVALID_NAME, code, 0))
+
+    def refusal(self, action: str) -> SocketException:
+        """Make the exception for a certificate that was not accepted.
+
+        Args:
+            action: what was attempted, and with whom.
+        """
+        results = [result for result in self.results if result not in self._ignorable]
+        if self._failure is not None or not results:
+            problem = tls_error(
+                TlsFault.CERTIFICATE_REFUSED if self._failure is None else TlsFault.OWN_FAILURE, action
+            )
+            problem.__cause__ = self._failure
+            return problem
+        row = row_of_result(results[0])
+        certificate = self.certificate
+        whose = (
+            f"the certificate of {certificate.subject!r}" if certificate is not None else "the certificate"
+        )
+        more = f" (and {', '.join(result.name for result in results[1:])})" if results[1:] else ""
+        wanted = ""
+        if results[0] is ChainValidationResult.INVALID_NAME and certificate is not None:
+            wanted = f", not for {self._host}"
+        return SocketException(
+            f"{action}: {whose} was not accepted: {row.meaning}{wanted}{more}; {row.advice}",
+            hresult=row.hresult,
+        )
+
+    def __repr__(self) -> str:
+        """Show the outcome."""
+        found = ", ".join(result.name for result in self.results) or "nothing wrong"
+        return f"<PeerVerification {'accepted' if self._accepted else 'not accepted'}: {found}>"
+
+
+def _readable(certificate: Any) -> Certificate | None:
+    if certificate is None:
+        return None
+    try:
+        return Certificate._of(Contents(certificate.to_cryptography()), "what a TLS peer showed")
+    except (SocketException, ValueError):
+        return None
