@@ -37,12 +37,13 @@ def script(name: str) -> str:
     return path
 
 
-def test_a_wheel_holds_the_package_the_plugin_and_the_typing_mark_only(installed: Distribution) -> None:
+def test_a_wheel_holds_the_package_the_plugins_and_the_typing_mark_only(installed: Distribution) -> None:
     """The tests stay at home, and no package file of Twisted's is overwritten."""
     files = {file.as_posix() for file in installed.files or () if file.suffix != ".pyc"}
     assert "winsockets/py.typed" in files
     assert {file for file in files if file.startswith("twisted/")} == {
         "twisted/plugins/winsockets_echo.py",
+        "twisted/plugins/winsockets_endpoints.py",
         "twisted/plugins/winsockets_reactor.py",
     }
     tops = {file.partition("/")[0] for file in files}
