@@ -46,6 +46,18 @@ def key_usage(**usages: bool) -> x509.KeyUsage:
     return x509.KeyUsage(**dict.fromkeys(known, False) | usages)
 
 
+def with_unknown_key(certificate: x509.Certificate) -> x509.Certificate:
+    """The same certificate with a key of a kind that nobody knows; its signature no longer fits."""
+    known, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0209")
+    return x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER).replace(known, unknown))
+
+
+def with_unknown_signature(certificate: x509.Certificate) -> x509.Certificate:
+    """The same certificate, signed in a way that nobody knows."""
+    known, unknown = bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06082a8648ce3d040309")
+    return x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER).replace(known, unknown))
+
+
 class Entity:
     """Somebody with a certificate and its private key.
 

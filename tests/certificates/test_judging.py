@@ -24,6 +24,8 @@ from tests.certificates.authority import (
     expected_usages,
     key_usage,
     rsa_key,
+    with_unknown_key,
+    with_unknown_signature,
 )
 from winsockets import ChainValidationResult as Result
 from winsockets.certificates import _judging
@@ -253,6 +255,14 @@ def test_a_weak_key_is_an_error(key: Callable[[], Any]) -> None:
 def test_a_good_key_is_none(key: Callable[[], Any]) -> None:
     """As a server's."""
     assert problems(*below(ROOT, key=key())) == set()
+
+
+def test_a_key_or_a_signature_of_an_unknown_kind_is_an_error() -> None:
+    """Nothing can be said about them."""
+    unknown = with_unknown_key(ROOT.x509)
+    assert find_problems(Path((unknown,), is_trusted=True), NOON) == {Result.OTHER_ERRORS}
+    strange = with_unknown_signature(ROOT.authority().x509)
+    assert find_problems(Path((strange, ROOT.x509), is_trusted=True), NOON) == {Result.OTHER_ERRORS}
 
 
 def signed_with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:

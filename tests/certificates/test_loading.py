@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -22,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.certificates.authority import Entity, name, rsa_key
+from tests.certificates.authority import Entity, name, rsa_key, with_unknown_key
 from winsockets import AccessDeniedError, Certificate, HResult, InvalidArgumentError, SocketException
 from winsockets.certificates import _loading
 from winsockets.errors import ERROR_INVALID_PASSWORD
@@ -339,6 +341,25 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(AccessDeniedError, match=r"host\.pem: .*; let this user read it"):
         Certificate.load_file("host.pem")
+
+
+def test_a_certificate_with_a_key_of_an_unknown_kind_has_no_private_key() -> None:
+    """It can be read; that a key is its own cannot be found out."""
+    pem = with_unknown_key(SERVER.x509).public_bytes(Encoding.PEM)
+    assert Certificate.load_pem(pem).key_algorithm_name == "1.2.840.10045.2.9"
+    refused(lambda: Certificate.load_pem(pem + SERVER.key_pem()), "another certificate than 'Server'")
+
+
+def test_a_serial_number_must_be_greater_than_0_wherever_it_comes_from() -> None:
+    """Also from a peer; cryptography warns of it, which is an exception where warnings are."""
+    der = Entity("host.test", serial=0x7777777777777777).der.replace(b"\x77" * 8, b"\x87" * 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        contents = _loading.Contents(x509.load_der_x509_certificate(der))
+        with pytest.raises(InvalidArgumentError, match="a peer: the serial number is not greater than 0"):
+            Certificate._of(contents, "a peer")
+    with pytest.raises(InvalidArgumentError, match="a peer: a certificate is malformed"):
+        Certificate._of(contents, "a peer")
 
 
 def test_a_name_from_the_commentary_of_pem_is_kept() -> None:

@@ -183,6 +183,27 @@ def test_pairs_of_object_identifiers_are_read_as_they_were_written(numbers: list
         assert object_id_pairs(value) == pairs
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        element(0x31),
+        element(0x30) + b"\x00",
+        element(0x30, element(0x30, object_id(ONE), object_id(TWO), b"\x05\x00")),
+        element(0x30, element(0x30, object_id(ONE), b"\x05\x00")),
+        element(0x30, element(0x31, object_id(ONE), object_id(TWO))),
+        element(0x30, element(0x30, object_id(ONE), b"\x06\x00")),
+        element(0x30, element(0x30, object_id(ONE), b"\x06\x01\x80")),
+        b"\x30\x0a" + element(0x30, object_id(ONE), object_id(TWO)),
+        b"\x30",
+        b"",
+    ],
+)
+def test_anything_but_pairs_of_object_identifiers_is_refused(data: bytes) -> None:
+    """More or less than two, of other kinds, or more than was announced."""
+    with pytest.raises(ValueError):  # noqa: PT011  # of whatever words
+        object_id_pairs(data)
+
+
 @given(st.binary(max_size=40))
 def test_other_bytes_are_no_pairs_of_object_identifiers(data: bytes) -> None:
     """They give pairs or ValueError, nothing else."""

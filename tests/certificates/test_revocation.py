@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.certificates.authority import AUTHORITY, DAY, NOON, Entity, key_usage
+from tests.certificates.authority import AUTHORITY, DAY, NOON, Entity, key_usage, with_unknown_key
 from winsockets import ChainValidationResult as Result
 from winsockets import InvalidArgumentError
 from winsockets.certificates._path import Path
@@ -126,6 +126,13 @@ def test_an_authority_whose_key_may_not_sign_lists_has_none() -> None:
     heard = ROOT.authority("Heard", (AUTHORITY,), (key_usage(key_cert_sign=True, crl_sign=True),))
     server = heard.server("host.test")
     assert problems(heard.revocation_list(server), chain=(server, heard, ROOT), demanded=False) == REVOKED
+
+
+def test_a_list_whose_issuers_key_is_of_an_unknown_kind_is_a_failure() -> None:
+    """Nobody can check its signature."""
+    path = Path((SERVER.x509, with_unknown_key(INTERMEDIATE.x509)), is_trusted=True)
+    lists = [load_revocation_list(INTERMEDIATE.revocation_list(SERVER))]
+    assert set(revocation_problems(path, lists, NOON, demanded=False)) == FAILURE
 
 
 @pytest.mark.parametrize(

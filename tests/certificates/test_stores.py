@@ -135,6 +135,8 @@ async def test_a_bundle_is_a_store_too(tmp_path: Path) -> None:
     bundle.write_bytes(ROOT.pem + OTHER.pem + pem_of(zero.der.replace(b"\x77" * 8, bytes(8))) + HOST.pem)
     found = await CertificateStore(bundle).find_all_async()
     assert list(found) == [ROOT.certificate, OTHER.certificate, HOST.certificate]
+    bundle.write_bytes(HOST.der)
+    assert await CertificateStore(bundle).find_all_async() == (HOST.certificate,)
     bundle.write_bytes(b"words")
     with pytest.raises(InvalidArgumentError, match="not a certificate"):
         await CertificateStore(bundle).find_all_async()

@@ -56,6 +56,7 @@ _STRUCTURAL = frozenset(
         _R.WRONG_USAGE,
     }
 )
+_CONSEQUENCES = _STRUCTURAL | {_R.UNTRUSTED, _R.INCOMPLETE_CHAIN}
 # Of OpenSSL's flags; pyOpenSSL has no name for it.
 _NO_CHECK_TIME = 0x200000
 
@@ -87,7 +88,7 @@ def find_problems(path: Path, at: datetime, usages: Iterable[str] = ()) -> froze
     if any(map(_has_weak_key, path.certificates)) or any(map(_is_weakly_signed, path.certificates[:-1])):
         problems.add(_R.OTHER_ERRORS)
     objection = _openssl_problem(path.certificates, _R.UNKNOWN_CRITICAL_EXTENSION in problems)
-    if objection is not None and not (objection in _STRUCTURAL and problems & _STRUCTURAL):
+    if objection is not None and not (objection in _CONSEQUENCES and problems & _STRUCTURAL):
         problems.add(objection)
     return frozenset(problems)
 

@@ -31,6 +31,7 @@ from winsockets.errors import (
 )
 
 __all__ = [
+    "UNREADABLE",
     "Contents",
     "check_x509",
     "load_x509",
@@ -53,7 +54,7 @@ _KEY_LABEL = re.compile(r"((RSA|EC|DSA|ENCRYPTED) )?PRIVATE KEY")
 _FRIENDLY_NAME = re.compile(rb"^[ \t]*friendlyName:(.*)$", re.MULTILINE)
 # What cryptography raises for bytes that it cannot read; the three of x509 have no common base. Of some bytes
 # it warns, and warnings are exceptions where a program has made them so.
-_UNREADABLE = (
+UNREADABLE = (
     UserWarning,
     ValueError,
     TypeError,
@@ -106,7 +107,7 @@ def check_x509(certificate: x509.Certificate, source: str) -> x509.Extensions:
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         extensions = certificate.extensions
         positive = certificate.serial_number > 0
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         raise _refuse(
             source, f"a certificate is malformed ({problem})", "get it from its owner again"
         ) from problem
@@ -131,7 +132,7 @@ def load_x509(der: bytes, source: str) -> x509.Certificate:
         raise _bad_serial(source)
     try:
         certificate = x509.load_der_x509_certificate(der)
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         _explain(kind, source, problem)
     check_x509(certificate, source)
     return certificate
@@ -162,7 +163,7 @@ def read_der(data: bytes, source: str) -> Contents:
         return Contents(load_x509(data, source))
     try:
         found = pkcs7.load_der_pkcs7_certificates(data)
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         raise _refuse(
             source, "the PKCS #7 data is damaged, or has no certificates", "export it again"
         ) from problem
@@ -263,7 +264,7 @@ def _load_key(text: bytes, password: bytes | None, source: str) -> PrivateKeyTyp
     encrypted = b"ENCRYPTED" in text
     try:
         return load_pem_private_key(text, password if encrypted else None)
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         if encrypted:
             raise _wrong_password(source, "the private key", password or None) from problem
         raise _refuse(
@@ -287,7 +288,7 @@ def read_pkcs12(data: bytes, password: bytes | None, source: str) -> Contents:
         )
     try:
         found = load_pkcs12(data, password)
-    except _UNREADABLE as problem:
+    except UNREADABLE as problem:
         raise _wrong_password(source, "the PKCS #12 data", password) from problem
     everything = [found.cert, *found.additional_certs] if found.cert else found.additional_certs
     if not everything:
@@ -349,7 +350,7 @@ def same_key(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
             public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             for public in (certificate.public_key(), key.public_key())
         )
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return ours == theirs
 

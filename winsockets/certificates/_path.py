@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from cryptography import x509
@@ -86,37 +87,32 @@ def find_paths(
     for one in dict.fromkeys((*anchors, *others)):
         by_subject.setdefault(one.subject, []).append(one)
     signatures = _MOST_SIGNATURES
-    paths = _MOST_PATHS
+
+    def is_signed_by(one: x509.Certificate, other: x509.Certificate) -> bool:
+        nonlocal signatures
+        if signatures == 0:
+            return False
+        signatures -= 1
+        return signature_problem(one, other) is None
 
     def issuers(one: x509.Certificate, below: tuple[x509.Certificate, ...]) -> list[x509.Certificate]:
-        nonlocal signatures
         named = [
             other
             for other in by_subject.get(one.issuer, ())
-            if other not in below and other != one and _key_identifiers_fit(one, other)
+            if other not in below and _key_identifiers_fit(one, other)
         ]
-        real: list[x509.Certificate] = []
-        for other in named:
-            if signatures == 0:
-                break
-            signatures -= 1
-            if signature_problem(one, other) is None:
-                real.append(other)
-        return real or named[:1]
+        real = [other for other in named if is_signed_by(one, other)]
+        # A root is its own issuer, whoever else has its name.
+        if real or (is_self_issued(one) and is_signed_by(one, one)):
+            return real
+        return named[:1]
 
     def climb(path: tuple[x509.Certificate, ...]) -> Iterator[Path]:
-        nonlocal paths
         top = path[-1]
         above = [] if top in anchors or len(path) == _LONGEST_PATH else issuers(top, path)
-        if above and is_self_issued(top) and signature_problem(top, top) is None:
-            # A root is its own issuer; one that only shares its name with others ends here as well.
-            above = [other for other in above if signature_problem(top, other) is None]
-        if not above and paths > 0:
-            paths -= 1
+        if not above:
             yield Path(path, top in anchors)
         for other in above:
-            if paths == 0:
-                return
             yield from climb((*path, other))
 
-    yield from climb((certificate,))
+    return islice(climb((certificate,)), _MOST_PATHS)

@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from winsockets.certificates._encodings import is_pem
 from winsockets.certificates._judging import may_sign
+from winsockets.certificates._loading import UNREADABLE
 from winsockets.certificates._path import Path
 from winsockets.certificates._results import ChainValidationResult
 from winsockets.errors import InvalidArgumentError
@@ -30,7 +31,7 @@ def load_revocation_list(data: bytes) -> x509.CertificateRevocationList:
         load = x509.load_pem_x509_crl if is_pem(data) else x509.load_der_x509_crl
         found = load(data)
         _ = found.issuer, found.extensions, found.last_update_utc, found.next_update_utc
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as problem:
+    except UNREADABLE as problem:
         raise InvalidArgumentError(
             f"read a revocation list: it is none, or damaged ({problem}); give the bytes of one, PEM or DER"
         ) from problem
