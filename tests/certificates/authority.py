@@ -58,6 +58,25 @@ def with_unknown_signature(certificate: x509.Certificate) -> x509.Certificate:
     return x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER).replace(known, unknown))
 
 
+def der_element(tag: int, content: bytes) -> bytes:
+    """A DER element of any length."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+def as_version_1(entity: Entity) -> x509.Certificate:
+    """A root without extensions as they were made before there were any; the entity has none either."""
+    version_3, signature_algorithm = bytes.fromhex("a003020102"), bytes.fromhex("300a06082a8648ce3d040302")
+    signed = entity.x509.tbs_certificate_bytes
+    signed = der_element(0x30, signed[signed.index(version_3) + len(version_3) :])
+    signature = entity.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    whole = signed + signature_algorithm + der_element(0x03, b"\0" + signature)
+    return x509.load_der_x509_certificate(der_element(0x30, whole))
+
+
 class Entity:
     """Somebody with a certificate and its private key.
 

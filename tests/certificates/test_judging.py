@@ -21,6 +21,7 @@ from tests.certificates.authority import (
     SERVER,
     Entity,
     alternative_names,
+    as_version_1,
     expected_usages,
     key_usage,
     rsa_key,
@@ -121,6 +122,17 @@ def test_who_is_no_authority_may_not_issue(extensions: list[Any]) -> None:
     """A server's certificate that signs another, for one."""
     intermediate = Entity("Intermediate", ROOT, extensions)
     assert problems(*below(intermediate, ROOT)) == {Result.BASIC_CONSTRAINTS_ERROR}
+
+
+def test_a_root_from_before_there_were_extensions_is_an_authority() -> None:
+    """Of version 1; but an intermediate authority of that version is none, for anybody could have got it."""
+    old = Entity("Old")
+    server = old.server("host.test").x509
+    assert find_problems(Path((server, as_version_1(old)), is_trusted=True), NOON) == set()
+    below_root = Entity("Old", ROOT)
+    server = below_root.server("host.test").x509
+    chain = (server, as_version_1(below_root), ROOT.x509)
+    assert Result.BASIC_CONSTRAINTS_ERROR in find_problems(Path(chain, is_trusted=True), NOON)
 
 
 def test_a_root_that_is_trusted_must_be_an_authority_too() -> None:

@@ -105,6 +105,12 @@ def test_a_list_that_is_not_in_force_is_a_failure(start: datetime, end: datetime
     assert problems(INTERMEDIATE.revocation_list(SERVER, **options), demanded=False) == REVOKED | FAILURE
 
 
+@pytest.mark.parametrize("times", [{"start": NOON}, {"end": NOON}], ids=["first", "last"])
+def test_a_list_is_in_force_from_its_first_to_its_last_second(times: dict[str, datetime]) -> None:
+    """Both count."""
+    assert problems(INTERMEDIATE.revocation_list(**times), demanded=False) == NOTHING
+
+
 def test_a_list_in_force_makes_up_for_an_old_one() -> None:
     """Folders keep old lists."""
     old = INTERMEDIATE.revocation_list(end=NOON - timedelta(hours=1))
