@@ -196,6 +196,15 @@ def test_after_somebody_waited_the_next_write_leaves_at_once_again():
     assert not transport.clock.getDelayedCalls()
 
 
+def test_after_several_buffers_in_one_call_the_next_write_leaves_at_once_again():
+    """They are a batch that the program has made itself."""
+    protocol, transport = in_memory(PLENTY)
+    protocol.write(b"a")
+    protocol.write_many([b"b", b"c"])
+    assert statuses(protocol.write(b"d")) == "C"
+    assert len(transport.sends) == 3
+
+
 def test_the_end_of_a_turn_with_nothing_held_ends_the_burst_only():
     """The batch had left before."""
     protocol, transport = in_memory(PLENTY)
@@ -269,10 +278,11 @@ def test_a_batch_leaves_when_it_is_large_enough(make):
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray], ids=["bytes", "bytearray"])
-def test_one_write_that_is_a_batch_by_itself_is_not_held(make):
+@pytest.mark.parametrize("size", [1_000, 1_001])
+def test_one_write_that_is_a_batch_by_itself_is_not_held(make, size):
     """There is nothing to gain."""
-    protocol, transport = in_memory(PLENTY, write_batch=1_000)
-    operations = [protocol.write(b"first"), protocol.write(make(1_000)), protocol.write(make(1_000))]
+    protocol, transport = in_memory(PLENTY, write_batch=1_000 + WRITE_OVERHEAD)
+    operations = [protocol.write(b"first"), protocol.write(make(size)), protocol.write(make(size))]
     assert statuses(*operations) == "CCC"
     assert len(transport.sends) == 3
 

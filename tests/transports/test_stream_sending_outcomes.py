@@ -194,6 +194,58 @@ def test_nothing_is_written_behind_the_end_by_whoever_hears_of_the_last_batch(en
     assert transport.taken == b"ab"
 
 
+@pytest.mark.parametrize("end", ["close", "shut_output"])
+def test_the_end_comes_once_and_after_the_operations_though_one_of_them_asks_for_it(end):
+    """Whoever hears of the last batch may end the connection; others who hear of it go before that."""
+    protocol, transport = in_memory(PLENTY)
+    order = []
+    transport.loseConnection = transport.loseWriteConnection = lambda: order.append("end")
+    operations = [protocol.write(b"%d" % number) for number in range(4)]
+    for number, operation in enumerate(operations[1:]):
+        operation.addCallback(lambda _, number=number: order.append(number))
+    if end == "close":
+        protocol.close()
+        assert order == [0, 1, 2, "end"]
+        return
+    operations[3].addCallback(lambda _: protocol.shut_output())
+    protocol.flush()
+    assert order == [0, 1, 2, "end"]
+
+
+def test_a_connection_closes_once_though_its_reader_waits_for_the_batch():
+    """The end of the read comes first, and lets the batch go."""
+    protocol, transport = in_memory(PLENTY)
+    protocol.write(b"a")
+    operation = protocol.write(b"b")
+    reading = protocol.read(1)
+
+    async def answer():
+        with suppress(OperationAbortedError):
+            await reading
+        return await operation
+
+    answering = ensureDeferred(answer())
+    protocol.close()
+    assert answering.result == 1
+    assert transport.taken == b"ab"
+    assert transport.calls == ["loseConnection"]
+    protocol.connectionLost(Failure(ConnectionLost()))
+
+
+@pytest.mark.parametrize("room", [0, 1, PLENTY])
+def test_closing_after_a_half_close_closes_once_when_all_has_left(room):
+    """The half close need not come any more if it has not yet."""
+    protocol, transport = in_memory(room)
+    operations = [protocol.write(b"a"), protocol.write(b"b")]
+    protocol.shut_output()
+    protocol.close()
+    transport.take(PLENTY)
+    assert statuses(*operations) == "CC"
+    assert transport.calls.count("loseConnection") == 1
+    assert transport.calls.count("loseWriteConnection") == (room == PLENTY)
+    protocol.connectionLost(Failure(ConnectionLost()))
+
+
 def test_a_reset_that_a_closing_protocol_meets_with_its_last_batch_ends_it():
     """There is nothing to close in good order any more."""
     protocol, transport = in_memory(PLENTY)

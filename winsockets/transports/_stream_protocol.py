@@ -227,14 +227,6 @@ class StreamProtocol(StreamSending, Protocol):
         if self._closing or self._ended:
             self._sink.abortConnection()
 
-    def _all_sent(self) -> None:
-        if self._lost:
-            return
-        if self._closing:
-            self._finish()
-        elif self._output_shut and self._write_error is None:
-            self._sink.loseWriteConnection()
-
     # Ending
 
     def shut_output(self) -> None:
@@ -242,7 +234,11 @@ class StreamProtocol(StreamSending, Protocol):
         if not self._output_shut:
             # Before anybody is told of what leaves now: nothing may follow it.
             self._output_shut = True
-            self._send_rest()
+            self._when_all_sent(self._end_output)
+
+    def _end_output(self) -> None:
+        if self._write_error is None:
+            self._sink.loseWriteConnection()
 
     def close(self) -> None:
         """Abort the pending read, send what was accepted, then close.
@@ -256,13 +252,15 @@ class StreamProtocol(StreamSending, Protocol):
             return
         self._closing = self._output_shut = True
         self._abort_reader()
-        self._send_rest()
+        self._when_all_sent(self._finish)
         if self._queue:
             self._sink.pauseProducing()
         if not self._lost:
             self._deadline = self._reactor.callLater(self._limits.close_timeout, self._give_up)
 
     def _finish(self) -> None:
+        if self._lost:
+            return
         if self._unread:
             self._sink.abortConnection()
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -54,6 +54,8 @@ class StreamSending(ABC):
     # Whether the sink is being given something: one in memory may ask for more from within.
     _sending = False
     _turn_end: IDelayedCall | None = None
+    # What is to be done when nothing waits any more.
+    _put_off: Callable[[], None] | None = None
     _write_error: SocketException | None = None
     _output_shut = False
     _sink: ISink
@@ -72,10 +74,6 @@ class StreamSending(ABC):
     @abstractmethod
     def peer(self) -> str:
         """The peer in words, for messages."""
-
-    @abstractmethod
-    def _all_sent(self) -> None:
-        """Do what was put off until nothing waits to be sent."""
 
     @abstractmethod
     def write_failed(self, problem: SocketException) -> None:
@@ -194,12 +192,18 @@ class StreamSending(ABC):
         self._sink.startWriting()
         return entry
 
-    def _send_rest(self) -> None:
-        """Send what is held back; then, or if nothing waits, do what was put off until then."""
+    def _when_all_sent(self, action: Callable[[], None]) -> None:
+        """Hold nothing back, and do this once, and nothing else, when everything written has left."""
+        self._put_off = action
         if self._held:
             self.write_ready()
-        elif not self._queue:
-            self._all_sent()
+        else:
+            self._do_put_off()
+
+    def _do_put_off(self) -> None:
+        if self._put_off is not None and not self._queue:
+            action, self._put_off = self._put_off, None
+            action()
 
     def _end_turn(self) -> None:
         self._turn_end = None
@@ -253,6 +257,8 @@ class StreamSending(ABC):
             part.report(part.sent)
         if problem is not None:
             self.write_failed(problem)
+        else:
+            self._do_put_off()
 
     def _send(self, buffers: list[bytes | memoryview]) -> int:
         if not buffers:
@@ -270,7 +276,6 @@ class StreamSending(ABC):
         else:
             self._held = False
             self._stop_waiting()
-            self._all_sent()
 
     def _stop_waiting(self) -> None:
         if self._waits_for_room:
@@ -294,6 +299,7 @@ class StreamSending(ABC):
             queue.discard(entry)
             entry.errback(OperationAbortedError(f"write to {self.peer}: cancelled before it began"))
             self._settle()
+            self._do_put_off()
 
     def _cancel_writes(self, problem: SocketException) -> None:
         """End every pending write; the rest of one that has begun is still sent."""
@@ -305,12 +311,14 @@ class StreamSending(ABC):
                 if not entry.called:
                     entry.errback(problem)
             self._settle()
+            self._do_put_off()
 
     def _fail_writes(self, problem: SocketException) -> None:
         """End every write, now and later."""
         if self._write_error is None:
             # Without what it knows of those who called, who may be gone before the connection is.
             self._write_error = problem.with_traceback(None)
+        self._put_off = None
         self._held = False
         queue = self._queue
         if queue:
