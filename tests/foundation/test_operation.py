@@ -587,3 +587,40 @@ def test_progress_of_a_closed_operation_is_refused_too() -> None:
         operation.progress = print
     with pytest.raises(IllegalMethodCallError):
         operation.progress  # noqa: B018 - reading is the test
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "later"])
+def test_a_failed_coroutine_keeps_its_frames_and_not_those_of_its_callers(late):
+    """So that nobody has to wait for the garbage collector: not the caller, not the operation."""
+
+    class Caller:
+        pass
+
+    def call(caller):
+        wait = Deferred()
+
+        async def fail(caller):
+            if late:
+                await wait
+            raise KeyError("it")
+
+        operation = AsyncOperation.run(fail(caller))
+        wait.callback(None)
+        frames = traceback.extract_tb(operation._outcome.getTracebackObject())
+        assert [frame.name for frame in frames] == ["fail"]
+        assert frames == traceback.extract_tb(operation._outcome.value.__traceback__)
+        operation.addErrback(lambda _: None)
+        return weakref.ref(operation)
+
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        caller = Caller()
+        operation = call(caller)
+        forgotten = weakref.ref(caller)
+        del caller
+        assert operation() is None
+        assert forgotten() is None
+    finally:
+        if enabled:
+            gc.enable()

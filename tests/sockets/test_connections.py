@@ -213,3 +213,24 @@ async def test_whoever_waits_for_connections_keeps_the_listener():
     with socket.create_connection(("127.0.0.1", ports[0]), PATIENCE) as peer:
         assert await rest(peer) == b"hello"
     await until(lambda: len(served) == 2)
+
+
+@pytest_twisted.ensureDeferred
+async def test_connections_that_nobody_can_take_any_more_are_closed():
+    """Listener and iterator are gone, also those whose peer has ended already; by the count of references."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with StreamSocketListener() as listener:
+            connections = listener.connections()
+            await listener.bind_endpoint_async("127.0.0.1", "")
+            with client(listener) as first, client(listener) as second:
+                second.shutdown(socket.SHUT_WR)
+                await until(lambda: len(connections._queue._sockets) == 2)
+                protocols = [connection._link.protocol for connection in connections._queue._sockets]
+                await until(lambda: any(protocol._ended for protocol in protocols))
+                listener.close()
+                connections = None
+                assert await rest(first) == await rest(second) == b""
+    finally:
+        gc.enable()

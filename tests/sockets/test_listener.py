@@ -6,6 +6,7 @@ import errno
 import gc
 import socket
 import warnings
+import weakref
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -701,6 +702,23 @@ async def test_a_forgotten_listener_frees_its_port_at_once_with_one_warning(iter
     assert [(warning.category, str(warning.message)) for warning in caught] == [
         (ResourceWarning, f"<StreamSocketListener on port {port}> was never closed")
     ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_listener_whose_bind_failed_is_forgotten_without_the_collector():
+    """By the count of its references: the failure does not refer to who called."""
+
+    def fail(port):
+        listener = StreamSocketListener()
+        listener.connection_received += greet
+        binding = listener.bind_endpoint_async("127.0.0.1", port)
+        assert binding.status is AsyncStatus.ERROR
+        binding.addErrback(lambda _: None)
+        return weakref.ref(listener)
+
+    async with bound(handler=greet) as first:
+        with without_collector():
+            assert fail(first.information.local_port)() is None
 
 
 @pytest_twisted.ensureDeferred

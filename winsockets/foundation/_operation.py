@@ -41,6 +41,8 @@ _P = TypeVar("_P")
 # whoever awaits it once more.
 _resume: Any = getattr(defer, "_inlineCallbacks", None)
 _continue: Any = getattr(defer, "_gotResultInlineCallbacks", None) if _resume is not None else None
+# Where Twisted runs coroutines.
+_DRIVERS = {Deferred.addBoth.__code__.co_filename, Failure.check.__code__.co_filename}
 _log = Logger(namespace="winsockets")
 _ids = count(1)
 _new: Any = object.__new__
@@ -94,6 +96,20 @@ def _as_failure(problem: Failure | BaseException | None) -> Failure:
     if isinstance(value, _CANCELLATIONS) and not isinstance(value, SocketException):
         return _canceled(value)
     return failure
+
+
+def _forget_callers(failure: Failure) -> None:
+    """Take out of a coroutine's failure the frames that ran it.
+
+    They refer to those who called, who may have the operation, which has the failure: a circle. The frames
+    of a coroutine do not refer to who runs it.
+    """
+    trace = failure.tb
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _DRIVERS:
+        trace = trace.tb_next
+    if trace is not failure.tb:
+        failure.tb = trace
+        cast(BaseException, failure.value).__traceback__ = trace
 
 
 class Holder(Protocol):
@@ -282,6 +298,7 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
 
     def _inner_failed(self, failure: Failure) -> None:
         self._inner = None
+        _forget_callers(failure)
         self.errback(failure)
 
     # What callers see

@@ -315,6 +315,9 @@ class StreamSocketListener(Closing):
         gatherResults(ended).addBoth(lambda _: self._end.come())
         for queue in self._queues:
             queue.end()
+            self._received -= queue.put
+        # Whoever has an iterator has its queue; the connections in the other ones are closed.
+        self._queues.clear()
 
     def cancel_io_async(self) -> AsyncOperation[None]:
         """Return an operation that has ended: a listener has no reads and writes of its own.

@@ -6,6 +6,7 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -285,13 +286,11 @@ def listen_stream(
         AddressInUseError: an address is taken; nothing listens.
         SocketException: as the system says; nothing listens.
     """
-    for _ in range(_PORT_TRIES if port == 0 and len(interfaces) > 1 else 1):
-        try:
+    # What the system chooses for the first address may be taken on another one: then it chooses again.
+    for _ in range(_PORT_TRIES - 1 if port == 0 and len(interfaces) > 1 else 0):
+        with suppress(AddressInUseError):
             return _listen_on_each(build, interfaces, port)
-        except AddressInUseError as problem:
-            # What the system chose for the first address is taken on another one: let it choose again.
-            error = problem
-    raise error
+    return _listen_on_each(build, interfaces, port)
 
 
 def _listen_on_each(
@@ -312,7 +311,10 @@ def _listen_on_each(
             listening.connectionLost(connectionDone)
         raise
     if not ports and missing is not None:
-        raise missing
+        try:
+            raise missing
+        finally:
+            del missing  # its traceback refers to this frame
     return ports
 
 
