@@ -198,7 +198,7 @@ DAMAGED = INTERMEDIATE.revocation_list(SERVER)
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_damaged_list_is_refused_or_not_believed(at: int, change: int) -> None:
-    """One byte changed, or the end missing."""
+    """One byte changed, or the end missing; what it may never do is to take the revocation back."""
     at %= len(DAMAGED)
     broken = DAMAGED[:at] + bytes([DAMAGED[at] ^ change]) + DAMAGED[at + 1 :]
     for one in (broken, DAMAGED[:at]):
@@ -206,4 +206,5 @@ def test_a_damaged_list_is_refused_or_not_believed(at: int, change: int) -> None
             found = problems(one, demanded=True, chain=(SERVER, INTERMEDIATE))
         except InvalidArgumentError:
             continue
-        assert found & {Result.REVOCATION_FAILURE, Result.REVOCATION_INFORMATION_MISSING}
+        # One byte, the number of unused bits in the signature, is neither signed nor always looked at.
+        assert found & {Result.REVOCATION_FAILURE, Result.REVOCATION_INFORMATION_MISSING} or found == REVOKED
