@@ -11,7 +11,6 @@ from winsockets.cli._url import DEFAULT_SERVICE
 from winsockets.services._echo_connection import READ_SIZE
 from winsockets.services._reply_policy import LOWEST_CLIENT_PORT, MAX_SOURCES
 from winsockets.services._tcp_echo import LOG_LINES_PER_SECOND
-from winsockets.transports._datagram_sending import _ROOM_RETRY
 from winsockets.transports._stream_transport import _VECTOR_LIMIT
 from winsockets.transports._write_queue import WRITE_OVERHEAD
 
@@ -19,7 +18,6 @@ KIB = 1024
 FIGURES = [
     ("streams.md", f"{WRITE_OVERHEAD} bytes more for each write"),
     ("architecture.md", f"up to {_VECTOR_LIMIT} buffers a call"),
-    ("tested.md", f"tried again after {_ROOM_RETRY * 1000:g} ms"),
     ("echo-service.md", f"at most {READ_SIZE // KIB} KiB on its way"),
     ("echo-service.md", f"{MAX_SOURCES:,} of them are told apart"),
     ("echo-service.md", f"most {LOG_LINES_PER_SECOND} a second"),

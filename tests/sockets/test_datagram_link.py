@@ -358,11 +358,11 @@ async def test_what_was_handed_in_is_sent_before_a_forgotten_socket_is_closed():
             skt.setsockopt(system.SOL_SOCKET, system.SO_SNDBUF, 4096)
             last = None
             for number in range(20):
-                last = socket.output_stream.write_async(bytes([number]) * 500)
-            assert last.status is AsyncStatus.STARTED
+                last = socket.output_stream.write_async(bytes([number]) * (500 + number))
             with pytest.warns(ResourceWarning, match="never closed"):
                 del socket
             await turns(2)
+            assert last.status is AsyncStatus.STARTED
             assert skt.fileno() >= 0
             run(
                 "tc",
@@ -380,8 +380,8 @@ async def test_what_was_handed_in_is_sent_before_a_forgotten_socket_is_closed():
                 "1000s",
             )
             for number in range(20):
-                assert (await anext(messages)).data == bytes([number]) * 500
-            assert await last == 500
+                assert (await anext(messages)).data == bytes([number]) * (500 + number)
+            assert await last == 519
             await until(lambda: skt.fileno() == -1)
 
 

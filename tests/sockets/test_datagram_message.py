@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from winsockets.errors import MessageTooLongError
 from winsockets.networking import HostName
-from winsockets.sockets import DatagramSocketMessageReceivedEventArgs as Args
+from winsockets.sockets import DatagramSocketMessageReceivedEventArgs
+from winsockets.sockets._datagram_message import Arrival
 from winsockets.streams import InputStreamOptions, UnicodeEncoding
 from winsockets.transports._packet_info import _IP_PKTINFO as IP_PKTINFO
 
@@ -19,10 +20,15 @@ FROM = ("192.0.2.1", 1234)
 LOCAL = ("192.0.2.9", 5678)
 
 
+def message(content, remote=FROM, local=LOCAL, ancillary=()):
+    """What a handler gets."""
+    return DatagramSocketMessageReceivedEventArgs.of(content, Arrival(remote, local, ancillary))
+
+
 @given(st.binary(max_size=2000))
 def test_every_reader_and_stream_sees_the_whole_datagram(data):
     """However often one asks; there is nothing to load and nothing to wait for."""
-    args = Args(data, FROM, LOCAL)
+    args = message(data)
     for _ in range(2):
         reader = args.get_data_reader()
         assert reader.unconsumed_buffer_length == len(data)
@@ -33,7 +39,7 @@ def test_every_reader_and_stream_sees_the_whole_datagram(data):
 
 def test_one_reader_may_count_and_another_read():
     """As the sample of WinRT does; text is UTF-8."""
-    args = Args("Grüße".encode(), FROM, LOCAL)
+    args = message("Grüße".encode())
     length = args.get_data_reader().unconsumed_buffer_length
     reader = args.get_data_reader()
     assert reader.unicode_encoding is UnicodeEncoding.UTF8
@@ -42,7 +48,7 @@ def test_one_reader_may_count_and_another_read():
 
 def test_a_stream_of_it_reads_into_buffers():
     """It is an input stream like any other, and it ends."""
-    stream = Args(b"abc", FROM, LOCAL).get_data_stream()
+    stream = message(b"abc").get_data_stream()
     buffer = stream.read_async(bytearray(10), 10, InputStreamOptions.NONE).get_results()
     assert bytes(buffer) == b"abc"
     assert stream.read().get_results() == b""
@@ -52,7 +58,7 @@ def test_a_stream_of_it_reads_into_buffers():
 def test_an_error_is_raised_by_whoever_asks_for_the_data(ask):
     """The same one each time, with the place where it was asked for and nothing of earlier ones."""
     problem = MessageTooLongError("cut")
-    args = Args(b"beginning", FROM, LOCAL, (), problem)
+    args = message(problem)
     depths = []
     for _ in range(3):
         with pytest.raises(MessageTooLongError) as caught:
@@ -65,32 +71,32 @@ def test_an_error_is_raised_by_whoever_asks_for_the_data(ask):
 
 def test_the_sender_is_named():
     """As a HostName and a decimal port."""
-    args = Args(b"abc", FROM, LOCAL)
+    args = message(b"abc")
     assert args.remote_address == HostName("192.0.2.1")
     assert args.remote_address is args.remote_address
     assert args.remote_port == "1234"
     assert repr(args) == "<datagram from 192.0.2.1 port 1234: 3 bytes>"
-    assert repr(Args(b"", ("::1", 7, 0, 0), LOCAL)) == "<datagram from ::1 port 7: 0 bytes>"
+    assert repr(message(b"", ("::1", 7, 0, 0))) == "<datagram from ::1 port 7: 0 bytes>"
 
 
 def test_a_scope_is_part_of_the_address():
     """For those that need one."""
-    assert Args(b"", ("fe80::1", 7, 0, 3), LOCAL).remote_address == HostName("fe80::1%3")
-    assert Args(b"", ("2001:db8::1", 7, 5, 0), LOCAL).remote_address == HostName("2001:db8::1")
+    assert message(b"", ("fe80::1", 7, 0, 3)).remote_address == HostName("fe80::1%3")
+    assert message(b"", ("2001:db8::1", 7, 5, 0)).remote_address == HostName("2001:db8::1")
 
 
 def test_the_local_address_is_where_the_datagram_was_sent_to():
     """What the system tells of the datagram goes before what it tells of the socket."""
     told = [(system.IPPROTO_IP, IP_PKTINFO, struct.pack("=I4s4s", 1, bytes(4), bytes((192, 0, 2, 77))))]
-    assert Args(b"", FROM, ("0.0.0.0", 1), told).local_address == HostName("192.0.2.77")
-    assert Args(b"", FROM, LOCAL).local_address == HostName("192.0.2.9")
-    assert Args(b"", FROM, ("0.0.0.0", 1)).local_address is None
-    assert Args(b"", FROM, ("::", 1, 0, 0)).local_address is None
+    assert message(b"", FROM, ("0.0.0.0", 1), told).local_address == HostName("192.0.2.77")
+    assert message(b"").local_address == HostName("192.0.2.9")
+    assert message(b"", FROM, ("0.0.0.0", 1)).local_address is None
+    assert message(b"", FROM, ("::", 1, 0, 0)).local_address is None
 
 
 def test_what_came_from_nobody_has_no_address():
     """An error that concerns no peer."""
-    args = Args(b"", (), LOCAL, (), MessageTooLongError("cut"))
+    args = message(MessageTooLongError("cut"), ())
     assert args.remote_address is None
     assert args.remote_port == ""
     assert repr(args).startswith("<datagram from nobody: MessageTooLongError")

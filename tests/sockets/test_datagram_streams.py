@@ -121,7 +121,8 @@ async def test_a_slow_network_makes_writes_wait_and_flush_waits_for_them():
         async with receiver, await connected_to(receiver) as socket:
             system_sockets(socket)[0].setsockopt(system.SOL_SOCKET, system.SO_SNDBUF, 4096)
             stream = socket.output_stream
-            writes = [stream.write_async(bytes([number]) * 500) for number in range(30)]
+            # No two of one size, so that each takes room of its own.
+            writes = [stream.write_async(bytes([number]) * (500 + number)) for number in range(30)]
             cancelled = writes.pop(25)
             cancelled.cancel()
             assert isinstance(outcome(cancelled), OperationAbortedError)
@@ -131,10 +132,10 @@ async def test_a_slow_network_makes_writes_wait_and_flush_waits_for_them():
             fast = ("tbf", "rate", "1gbit", "burst", "1mb", "latency", "1000s")
             run("tc", "qdisc", "change", "dev", "lo", "root", *fast)
             assert await flush is True
-            assert {write.get_results() for write in writes} == {500}
+            assert [write.get_results() for write in writes] == [500 + n for n in range(30) if n != 25]
             for number in range(30):
                 if number != 25:
-                    assert (await anext(messages)).data == bytes([number]) * 500
+                    assert (await anext(messages)).data == bytes([number]) * (500 + number)
 
 
 @on_linux
@@ -166,8 +167,11 @@ async def test_what_waits_can_be_ended_all_at_once(how):
             system_sockets(socket)[0].setsockopt(system.SOL_SOCKET, system.SO_SNDBUF, 4096)
             stream = socket.output_stream
             waiting = []
+            sizes = iter(range(500, 1000))
             while len(waiting) < 5:
-                write = stream.write_async(bytes(500))
+                # Never of one size, so that each takes room of its own.
+                write = stream.write_async(bytes(next(sizes)))
+                stream.flush_async().cancel()
                 if write.status is AsyncStatus.STARTED:
                     waiting.append(write)
             place = f"send to 127.0.0.1 port {receiver.information.local_port}: 5 datagrams wait already"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import sys
@@ -39,14 +40,19 @@ class Recorder:
         self.heard: list[Any] = []
         self.sources: list[tuple[Any, ...]] = []
         self.destinations: list[str] = []
+        self.pieces: list[int] = []
         self.hook: Callable[[Any], None] | None = None
         self._wanted: tuple[int, Deferred[None]] | None = None
 
-    def datagram_received(self, transport, data, source, ancillary, truncated):
-        """Note a datagram: its data, and whether it was cut when it was."""
-        self.sources.append(source)
-        self.destinations.append(destination_of(ancillary))
-        self._hear((data, "cut") if truncated else data)
+    def datagrams_received(self, transport, datagrams, source, ancillary, truncated):
+        """Note datagrams: their data, and whether they were cut when they were."""
+        self.pieces.append(len(datagrams))
+        for data in datagrams:
+            self.sources.append(source)
+            self.destinations.append(destination_of(ancillary))
+            self._hear((data, "cut") if truncated else data)
+            if not transport.delivering:
+                break
 
     def receive_failed(self, transport, problem):
         """Note an error."""
@@ -87,6 +93,41 @@ def bound(family: int = socket.AF_INET, host: str | None = None) -> socket.socke
     skt.bind(socket.getaddrinfo(host or LOOPBACK[family], 0, family, socket.SOCK_DGRAM)[0][4])
     skt.setblocking(False)
     return skt
+
+
+class WatchedSocket(socket.socket):
+    """A UDP socket that notes what is sent with each call, and answers some calls with errors of a test's.
+
+    Attributes:
+        calls: the name of each call that the system answered, and how many bytes it took.
+        errors: by the name of a call, the errors that it raises before it does anything.
+    """
+
+    def __init__(self, family: int = socket.AF_INET) -> None:
+        super().__init__(family, socket.SOCK_DGRAM)
+        self.calls: list[tuple[str, int]] = []
+        self.errors: dict[str, list[int]] = {"send": [], "sendto": [], "sendmsg": []}
+        self.bind((LOOPBACK[family], 0))
+
+    def _answer(self, name: str, arguments: tuple[Any, ...]) -> int:
+        if self.errors[name]:
+            number = self.errors[name].pop(0)
+            raise OSError(number, os.strerror(number))
+        size: int = getattr(super(), name)(*arguments)
+        self.calls.append((name, size))
+        return size
+
+    def send(self, *arguments: Any) -> int:
+        """See socket.send."""
+        return self._answer("send", arguments)
+
+    def sendto(self, *arguments: Any) -> int:
+        """See socket.sendto."""
+        return self._answer("sendto", arguments)
+
+    def sendmsg(self, *arguments: Any) -> int:
+        """See socket.sendmsg."""
+        return self._answer("sendmsg", arguments)
 
 
 def address_of(skt: socket.socket) -> Address:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from zope.interface import implementer
 
@@ -11,7 +11,9 @@ from winsockets.foundation import IStringable
 from winsockets.networking._host_grammar import parse_host
 from winsockets.networking._kinds import HostNameType
 
-__all__ = ["HostName", "as_host_name"]
+__all__ = ["HostName", "as_host_name", "system_host_name"]
+
+_new: Any = object.__new__
 
 
 @final
@@ -170,3 +172,22 @@ def as_host_name(value: HostName | str, parameter: str = "host_name") -> HostNam
     if value is None:
         raise InvalidArgumentError(f"{parameter} is None; give a HostName or a str")
     return HostName(value)
+
+
+def system_host_name(address: str) -> HostName:
+    """Make the HostName of an address that the system wrote, as servers do for every datagram.
+
+    Args:
+        address: numeric and canonical, as ``inet_ntop`` has it; the zone of an IPv6 address is a number.
+
+    Returns:
+        The HostName; nothing but its family had to be found out.
+    """
+    if "." in address and ":" in address:
+        # Systems differ in which IPv6 addresses they write with a dotted quad.
+        return HostName(address)
+    name: HostName = _new(HostName)
+    name._raw_name = name._canonical_name = name._display_name = address
+    name._type = HostNameType.IPV6 if ":" in address else HostNameType.IPV4
+    name._ip_information = None
+    return name

@@ -25,6 +25,8 @@ __all__ = ["DatagramSocketControl", "apply_datagram_options", "dont_fragment_opt
 def _hops_changed(control: DatagramSocketControl, hops: int) -> None:
     for transport in control._transports.values():
         if transport.open:
+            # What was written before keeps the old one.
+            transport.release()
             set_hop_limit(transport.socket, hops)
 
 

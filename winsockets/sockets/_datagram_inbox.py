@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from zope.interface import implementer
 
 from winsockets.errors import BusyError, MessageTooLongError, SocketException
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation
-from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
+from winsockets.sockets._datagram_message import Arrival, DatagramSocketMessageReceivedEventArgs
 from winsockets.transports._datagram_transport import DatagramTransport, IDatagramReceiver
 from winsockets.transports._describe import describe_address
 from winsockets.transports._packet_info import Ancillary
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from winsockets.sockets._datagram_socket import DatagramSocket
 
 __all__ = ["Inbox", "MessageQueue"]
+
+_new: Any = object.__new__
 
 
 @implementer(IDatagramReceiver)
@@ -47,33 +50,49 @@ class Inbox:
         """Give every message to an iterator too, as long as somebody has it."""
         self._queues.append(weakref.ref(queue))
 
-    def datagram_received(
+    def datagrams_received(
         self,
         transport: DatagramTransport,
-        data: bytes,
+        datagrams: Sequence[bytes],
         source: tuple[Any, ...],
         ancillary: Ancillary,
         truncated: bool,
     ) -> None:
         """See IDatagramReceiver."""
-        error = None
+        contents: Sequence[bytes | SocketException] = datagrams
         if truncated:
-            error = MessageTooLongError(
-                f"receive a datagram from {describe_address(*source[:2])}: it is longer than {len(data)} "
-                "bytes and was cut; raise limits.datagram_size"
-            )
-        self._deliver(DatagramSocketMessageReceivedEventArgs(data, source, transport.local, ancillary, error))
+            contents = [
+                MessageTooLongError(
+                    f"receive a datagram from {describe_address(*source[:2])}: it is longer than {len(data)} "
+                    "bytes and was cut; raise limits.datagram_size"
+                )
+                for data in datagrams
+            ]
+        arrival = Arrival(source, transport.local, ancillary)
+        socket = self._socket()
+        for content in contents:
+            # As of() does it, in fewer steps.
+            args: DatagramSocketMessageReceivedEventArgs = _new(DatagramSocketMessageReceivedEventArgs)
+            args._content = content
+            args._arrival = arrival
+            if socket is not None:
+                socket._received.fire(socket, args)
+            if self._queues:
+                self._queue(args)
+            if not transport.delivering:
+                break
 
     def receive_failed(self, transport: DatagramTransport, problem: SocketException) -> None:
         """See IDatagramReceiver."""
-        self._deliver(
-            DatagramSocketMessageReceivedEventArgs(b"", transport.peer or (), transport.local, (), problem)
+        args = DatagramSocketMessageReceivedEventArgs.of(
+            problem, Arrival(transport.peer or (), transport.local)
         )
-
-    def _deliver(self, args: DatagramSocketMessageReceivedEventArgs) -> None:
         socket = self._socket()
         if socket is not None:
             socket._received.fire(socket, args)
+        self._queue(args)
+
+    def _queue(self, args: DatagramSocketMessageReceivedEventArgs) -> None:
         for reference in self._queues:
             queue = reference()
             if queue is not None and not queue._put(args, self.queue_bound):

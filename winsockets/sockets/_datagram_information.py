@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from winsockets.networking import HostName
-from winsockets.sockets._stream_information import host_of
+from winsockets.networking._hostname import system_host_name
 
 if TYPE_CHECKING:
     from winsockets.sockets._datagram_inbox import Inbox
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["DatagramSocketInformation", "host_name_of"]
 
+_NOWHERE = ("", "::", "0.0.0.0")
+
 
 def host_name_of(name: tuple[Any, ...]) -> HostName | None:
     """Make the HostName of a socket address; None of a wildcard and of no address at all."""
-    host = str(name[0]) if name else ""
-    if host in ("::", "0.0.0.0"):
+    host: str = name[0] if name else ""
+    if host in _NOWHERE:
         return None
-    return host_of(f"{host}%{name[3]}" if len(name) == 4 and name[3] else host)
+    return system_host_name(f"{host}%{name[3]}" if len(name) == 4 and name[3] else host)
 
 
 class DatagramSocketInformation:

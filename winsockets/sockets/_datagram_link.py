@@ -153,6 +153,8 @@ class DatagramLink:
         for skt in bind_sockets(self.control, addresses, port):
             transport = self._receive_on(skt)
             self.transports[transport.family] = transport
+        for transport in self.transports.values():
+            transport.beside = [other for other in self.transports.values() if other is not transport]
 
     def _receive_on(self, skt: socket.socket) -> DatagramTransport:
         limits = self.control.limits
@@ -251,6 +253,13 @@ class DatagramLink:
                 return address
         raise _other_family("send", addresses[0])
 
+    def flush(self) -> AsyncOperation[bool]:
+        """Wait until the system has everything that was written; fails with the first failure of it."""
+        flushes = [transport.flush() for transport in list(self.transports.values())]
+        if len(flushes) == 1:
+            return flushes[0]
+        return AsyncOperation.run(_all_of(flushes))
+
     # Ending
 
     def cancel_sends(self) -> None:
@@ -296,6 +305,22 @@ class DatagramLink:
             stacklevel=2,
             source=self,
         )
+
+
+async def _all_of(flushes: Sequence[AsyncOperation[bool]]) -> bool:
+    failure = None
+    for flush in flushes:
+        try:
+            await flush
+        except OperationAbortedError:
+            for other in flushes:
+                other.cancel()
+            raise
+        except SocketException as problem:
+            failure = failure or problem
+    if failure is not None:
+        raise failure
+    return True
 
 
 def _other_family(action: str, address: Address) -> SocketException:

@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self, cast
 
 from winsockets.errors import SocketException
 from winsockets.networking import HostName
+from winsockets.networking._hostname import system_host_name
 from winsockets.sockets._datagram_information import host_name_of
-from winsockets.sockets._stream_information import host_of
 from winsockets.streams import DataReader, InputStream
 from winsockets.streams._memory import MemoryInputStream
 from winsockets.transports._describe import describe_address
 from winsockets.transports._packet_info import Ancillary, destination_of
 
-__all__ = ["DatagramSocketMessageReceivedEventArgs"]
+__all__ = ["Arrival", "DatagramSocketMessageReceivedEventArgs"]
+
+_new: Any = object.__new__
+
+
+class Arrival:
+    """Where one datagram came from and to, or several that came together.
+
+    Args:
+        remote: the sender's socket address; empty where it is not known.
+        local: the socket address of the transport.
+        ancillary: what came with the data; see ``destination_of``.
+    """
+
+    # What few handlers look at is worked out when they do.
+    __slots__ = ("_remote_address", "ancillary", "local", "remote")
+
+    _remote_address: HostName | None
+
+    def __init__(self, remote: tuple[Any, ...], local: tuple[Any, ...], ancillary: Ancillary = ()) -> None:
+        self.remote = remote
+        self.local = local
+        self.ancillary = ancillary
+
+    @property
+    def remote_address(self) -> HostName | None:
+        """The sender's address; None where it is not known."""
+        try:
+            return self._remote_address
+        except AttributeError:
+            self._remote_address = host_name_of(self.remote)
+            return self._remote_address
+
+    @property
+    def local_address(self) -> HostName | None:
+        """The address that it was sent to; None where the system does not tell."""
+        destination = destination_of(self.ancillary)
+        return system_host_name(destination) if destination else host_name_of(self.local)
 
 
 class DatagramSocketMessageReceivedEventArgs:
@@ -26,24 +63,19 @@ class DatagramSocketMessageReceivedEventArgs:
     Source: WinRT DatagramSocketMessageReceivedEventArgs; ``data`` is an addition.
     """
 
-    # Made for each datagram: what few handlers look at is worked out when they do.
-    __slots__ = ("_ancillary", "_data", "_error", "_local", "_remote", "_remote_address")
+    # Made for each datagram, without calling what makes other objects.
+    __slots__ = ("_arrival", "_content")
 
-    _remote_address: HostName | None
+    _arrival: Arrival
+    _content: bytes | SocketException
 
-    def __init__(
-        self,
-        data: bytes,
-        remote: tuple[Any, ...],
-        local: tuple[Any, ...],
-        ancillary: Ancillary = (),
-        error: SocketException | None = None,
-    ) -> None:
-        self._data = data
-        self._remote = remote
-        self._local = local
-        self._ancillary = ancillary
-        self._error = error
+    @classmethod
+    def of(cls, content: bytes | SocketException, arrival: Arrival) -> Self:
+        """Make one of a datagram, or of the error in its place; the library calls this, not the program."""
+        self: Self = _new(cls)
+        self._content = content
+        self._arrival = arrival
+        return self
 
     @property
     def data(self) -> bytes:
@@ -52,9 +84,10 @@ class DatagramSocketMessageReceivedEventArgs:
         Raises:
             SocketException: the error that came in place of a datagram.
         """
-        if self._error is not None:
-            raise self._error.with_traceback(None)
-        return self._data
+        content = self._content
+        if type(content) is bytes:
+            return content
+        raise cast(SocketException, content).with_traceback(None)
 
     def get_data_reader(self) -> DataReader:
         """Return a new reader that has the whole datagram loaded; every call sees all of it.
@@ -79,23 +112,21 @@ class DatagramSocketMessageReceivedEventArgs:
     @property
     def remote_address(self) -> HostName | None:
         """The sender's address; for an error the peer's, None where that is not known."""
-        try:
-            return self._remote_address
-        except AttributeError:
-            self._remote_address = host_name_of(self._remote)
-            return self._remote_address
+        return self._arrival.remote_address
 
     @property
     def remote_port(self) -> str:
         """The sender's port; "" where it is not known."""
-        return str(self._remote[1]) if self._remote else ""
+        remote = self._arrival.remote
+        return str(remote[1]) if remote else ""
 
     @property
     def local_address(self) -> HostName | None:
         """The address the datagram was sent to; None where the system does not tell."""
-        return host_of(destination_of(self._ancillary)) or host_name_of(self._local)
+        return self._arrival.local_address
 
     def __repr__(self) -> str:
         """Show the sender and the size, or the error."""
-        what = repr(self._error) if self._error is not None else f"{len(self._data)} bytes"
-        return f"<datagram from {describe_address(*self._remote[:2]) if self._remote else 'nobody'}: {what}>"
+        content, remote = self._content, self._arrival.remote
+        what = f"{len(content)} bytes" if isinstance(content, bytes) else repr(content)
+        return f"<datagram from {describe_address(*remote[:2]) if remote else 'nobody'}: {what}>"

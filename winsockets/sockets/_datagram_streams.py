@@ -9,6 +9,7 @@ from winsockets.errors import ObjectClosedError, SocketException
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.networking._address import Address
 from winsockets.streams import OutputStream
+from winsockets.transports._datagram_queue import Sending
 from winsockets.transports._datagram_transport import DatagramTransport
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from winsockets.sockets._datagram_link import DatagramLink
 
 __all__ = ["DatagramOutputStream"]
+
+_new: Any = object.__new__
 
 
 class DatagramOutputStream(OutputStream):
@@ -69,10 +72,25 @@ class DatagramOutputStream(OutputStream):
                 connected to somebody else than the stream's destination.
             SocketException: WSAENOBUFS, too many datagrams wait already.
         """
-        transport = self._find_transport("write")
-        if isinstance(transport, DatagramTransport):
-            return transport.send(buffer, self._to)
-        return AsyncOperationWithProgress.from_error(transport)
+        transport = self._transport
+        if transport is not None:
+            held = transport.held
+            if held is not None and held.to is self._to and type(buffer) is bytes:
+                # One of the many that a batch may have: as send() does it, in fewer steps.
+                operation: Sending = _new(Sending)
+                operation.holder = transport
+                held.operations.append(operation)
+                payloads = held.payloads
+                payloads.append(buffer)
+                if len(payloads) >= transport.most_held:
+                    transport.let_go()
+                return operation
+            if transport.open:
+                return transport.send(buffer, self._to)
+        found = self._find_transport("write")
+        if isinstance(found, DatagramTransport):
+            return found.send(buffer, self._to)
+        return AsyncOperationWithProgress.from_error(found)
 
     def write_many_async(self, buffers: Iterable[ReadableBuffer]) -> AsyncOperationWithProgress[int, int]:
         """Send each buffer as one datagram; see OutputStream.write_many_async.
@@ -93,8 +111,9 @@ class DatagramOutputStream(OutputStream):
         transport = self._transport
         if transport is None or not transport.open:
             self._check("flush")
-            return AsyncOperation.from_result(True)
-        return transport.flush()
+        elif not transport.beside:
+            return transport.flush()
+        return self._link.flush()
 
     def close(self) -> None:
         """Write no more; what waits is still sent, and the socket stays open."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from twisted.internet.error import ConnectionFdescWentAway
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableDescriptor, IReadWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
@@ -14,6 +16,7 @@ from zope.interface import Interface, implementer
 from winsockets.errors import SocketErrorStatus, SocketException, translate
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
+from winsockets.transports._datagram_segments import accept_coalesced, segment_size
 from winsockets.transports._datagram_sending import DatagramSending, describe_name
 from winsockets.transports._packet_info import ANCILLARY_SIZE, Ancillary, ask_for_destination
 
@@ -22,25 +25,29 @@ __all__ = ["DatagramTransport", "IDatagramReceiver"]
 _WILDCARDS = ("::", "0.0.0.0")
 _HAS_RECVMSG = hasattr(socket.socket, "recvmsg")
 
+_LARGEST = 65_535
+_PIECE = memoryview(bytearray(_LARGEST + 1))
+"""Where the system puts what it has joined; one is enough, because it is copied before anybody is told."""
+
 
 class IDatagramReceiver(Interface):
     """Who hears from a datagram transport; never from inside a call of one of its methods."""
 
-    def datagram_received(
+    def datagrams_received(
         transport: DatagramTransport,
-        data: bytes,
+        datagrams: Sequence[bytes],
         source: tuple[Any, ...],
         ancillary: Ancillary,
         truncated: bool,
     ) -> None:
-        """Take one datagram.
+        """Take datagrams of one sender, in the order of arrival, as long as ``transport.delivering``.
 
         Args:
-            transport: where it arrived.
-            data: the payload; its beginning when it is longer than ``limits.datagram_size``.
+            transport: where they arrived.
+            datagrams: the payloads; the beginning of one that is longer than ``limits.datagram_size``.
             source: the sender's socket address, as the socket module gives it.
-            ancillary: what came with it; see ``destination_of``.
-            truncated: whether it is only the beginning.
+            ancillary: what came with them; see ``destination_of``.
+            truncated: whether each is only the beginning.
         """
 
     def receive_failed(transport: DatagramTransport, problem: SocketException) -> None:
@@ -60,16 +67,20 @@ class DatagramTransport(DatagramSending):
     Attributes:
         family: its address family.
         local: its local socket address; readable after the end too.
+        delivering: whether the rest of what is just being delivered is still wanted.
 
     Source: udp(7), ip(7) IP_PKTINFO, RFC 1122 section 4.1.3.3 (errors reach the program).
     """
 
     __slots__ = (
         "__weakref__",
+        "_coalesces",
         "_finishing",
         "_receiver",
+        "_source",
         "_strangers",
         "_wants_destination",
+        "delivering",
         "family",
         "local",
     )
@@ -78,9 +89,13 @@ class DatagramTransport(DatagramSending):
         super().__init__(skt, reactor, limits)
         skt.setblocking(False)
         self.family = skt.family
+        self.delivering = False
         self._receiver = receiver
         self._finishing: IDelayedCall | None = None
         self._strangers = False
+        self._source: tuple[Any, ...] = ()
+        # Jumbograms do not fit into a piece.
+        self._coalesces = limits.datagram_size <= _LARGEST and accept_coalesced(skt)
         self._note_local()
         if self._wants_destination:
             ask_for_destination(skt)
@@ -94,13 +109,18 @@ class DatagramTransport(DatagramSending):
     def connect(self, peer: Address) -> None:
         """Fix the peer; datagrams of others that arrived before are dropped.
 
+        What is held back leaves first, to where it was to go.
+
         Raises:
             OSError: as the system says; nothing has changed.
         """
+        self.release()
         self.socket.connect(peer.sockaddr)
         # Not always the same: a connection to a wildcard address is one to this machine.
         self._connected(self.socket.getpeername(), peer.sockaddr)
         self._strangers = True
+        if self.delivering and not self.is_peer(self._source):
+            self.delivering = False
         self._note_local()
 
     def fileno(self) -> int:
@@ -118,33 +138,56 @@ class DatagramTransport(DatagramSending):
     # Receiving
 
     def doRead(self) -> None:
-        """Deliver what has arrived, up to ``limits.datagrams_per_turn``."""
+        """Deliver what has arrived, up to ``limits.datagrams_per_turn``.
+
+        What the system gives in one piece is delivered whole, also when that is more.
+        """
         if self._news:
             self._settle()
-        size = self._limits.datagram_size
-        deliver = self._receiver.datagram_received
-        ancillary: Ancillary = ()
-        for _ in range(self._limits.datagrams_per_turn):
-            if not self.open:
-                return
+        left = self._limits.datagrams_per_turn
+        while left > 0 and self.open:
             try:
-                # A byte more than there may be shows what was cut, on every system.
-                if self._wants_destination:
-                    data, ancillary, _, source = self.socket.recvmsg(size + 1, ANCILLARY_SIZE)
-                else:
-                    data, source = self.socket.recvfrom(size + 1)
+                datagrams, ancillary, source = self._receive()
             except BlockingIOError:
                 self._strangers = False
                 return
             except OSError as problem:
+                left -= 1
                 self._tell(problem)
                 continue
-            if self._strangers and not self.is_peer(source):
-                continue
-            if len(data) > size:
-                deliver(self, data[:size], source, ancillary, True)
-            else:
-                deliver(self, data, source, ancillary, False)
+            left -= len(datagrams)
+            if not self._strangers or self.is_peer(source):
+                self._deliver(datagrams, source, ancillary)
+
+    def _receive(self) -> tuple[Sequence[bytes], Ancillary, tuple[Any, ...]]:
+        """Take one datagram from the system, or several of one sender and one size that came in one piece."""
+        ancillary: Ancillary = ()
+        if self._coalesces:
+            length, ancillary, _, source = self.socket.recvmsg_into([_PIECE], ANCILLARY_SIZE)
+            piece = _PIECE[:length]
+            if ancillary and (size := segment_size(ancillary)):
+                return [bytes(piece[at : at + size]) for at in range(0, length, size)], ancillary, source
+            return (bytes(piece),), ancillary, source
+        # A byte more than there may be shows what was cut, on every system.
+        size = self._limits.datagram_size + 1
+        if self._wants_destination:
+            data, ancillary, _, source = self.socket.recvmsg(size, ANCILLARY_SIZE)
+        else:
+            data, source = self.socket.recvfrom(size)
+        return (data,), ancillary, source
+
+    def _deliver(self, datagrams: Sequence[bytes], source: tuple[Any, ...], ancillary: Ancillary) -> None:
+        self._source = source
+        self.delivering = True
+        longest = self._limits.datagram_size
+        if len(datagrams[0]) <= longest:
+            self._receiver.datagrams_received(self, datagrams, source, ancillary, False)
+            return
+        for data in datagrams:
+            # The last may be shorter.
+            if self.delivering:
+                cut = len(data) > longest
+                self._receiver.datagrams_received(self, (data[:longest],), source, ancillary, cut)
 
     def _tell(self, problem: OSError) -> None:
         where = f"from {describe_name(self.peer)}" if self.peer else f"on {describe_name(self.local)}"
@@ -171,14 +214,25 @@ class DatagramTransport(DatagramSending):
 
     def connectionLost(self, reason: Failure) -> None:
         """See IFileDescriptor: the reactor stops, or somebody else closed the descriptor."""
+        if reason.check(ConnectionFdescWentAway):
+            # Its number may be that of another one by now.
+            self.cancel_sends("the descriptor was closed")
         self.close()
 
     def close(self) -> None:
-        """Close at once and abort waiting sends; nothing is delivered any more."""
+        """Close at once; nothing is delivered any more.
+
+        What is held back leaves before, as far as there is room; what waits is aborted.
+        """
+        self.release()
         if not self.open:
+            # Somebody who was told of the end of a write has closed it.
             return
-        self.open = False
+        self.open = self.delivering = False
         self._reactor.removeReader(self)
+        if self._turn_end is not None:
+            self._turn_end.cancel()
+            self._turn_end = None
         self._stop_writing()
         if self._finishing is not None and self._finishing.active():
             self._finishing.cancel()
@@ -188,7 +242,8 @@ class DatagramTransport(DatagramSending):
 
     def finish(self) -> None:
         """Close when everything that waits has been sent, after ``limits.close_timeout`` in any case."""
-        if self._waiting:
+        self.release()
+        if self._waiting or self._untold:
             self._finishing = self._reactor.callLater(self._limits.close_timeout, self.close)
         else:
             self.close()
