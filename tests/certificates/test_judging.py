@@ -195,6 +195,12 @@ def test_a_certificate_must_be_for_all_usages_that_are_asked_for() -> None:
     assert problems(*chain, usages=[*SERVER_USAGE, CLIENT.dotted_string]) == {Result.WRONG_USAGE}
 
 
+def test_a_certificate_that_is_its_own_root_must_be_for_the_usage() -> None:
+    """It stands for itself, not for others."""
+    alone = Entity("host.test", None, [expected_usages(CLIENT)])
+    assert problems(alone, usages=SERVER_USAGE) == {Result.WRONG_USAGE}
+
+
 def test_a_root_says_nothing_about_usages() -> None:
     """What a trusted root is good for is decided by who trusts it."""
     root = Entity("Root", None, [(AUTHORITY,), expected_usages(CLIENT)])
@@ -259,10 +265,11 @@ def test_a_weak_key_is_an_error(key: Callable[[], Any]) -> None:
     "key",
     [
         lambda: rsa_key(2048),
+        lambda: ec.generate_private_key(ec.SECP224R1()),
         ed25519.Ed25519PrivateKey.generate,
         lambda: ec.generate_private_key(ec.SECP521R1()),
     ],
-    ids=["RSA of 2048 bits", "Ed25519", "a curve of 521 bits"],
+    ids=["RSA of 2048 bits", "a curve of 224 bits", "Ed25519", "a curve of 521 bits"],
 )
 def test_a_good_key_is_none(key: Callable[[], Any]) -> None:
     """As a server's."""

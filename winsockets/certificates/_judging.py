@@ -41,8 +41,8 @@ _KNOWN_EXTENSIONS = frozenset(
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     }
 )
-# Less than the 112 bits that OpenSSL's security level 2, its default, demands of a TLS peer
-_WEAK_HASHES = frozenset({"md5", "sha1"})
+# The 112 bits that OpenSSL's security level 2, its default, demands of a TLS peer. Of signatures cryptography
+# demands it itself: it checks none with MD5 or SHA-1.
 _LEAST_RSA_BITS = 2048
 _LEAST_CURVE_BITS = 224
 # Found by OpenSSL too, at times under another name: where a check here has found one of these, OpenSSL's
@@ -85,7 +85,7 @@ def find_problems(path: Path, at: datetime, usages: Iterable[str] = ()) -> froze
         for extension in one.extensions
     ):
         problems.add(_R.UNKNOWN_CRITICAL_EXTENSION)
-    if any(map(_has_weak_key, path.certificates)) or any(map(_is_weakly_signed, path.certificates[:-1])):
+    if any(map(_has_weak_key, path.certificates)):
         problems.add(_R.OTHER_ERRORS)
     objection = _openssl_problem(path.certificates, _R.UNKNOWN_CRITICAL_EXTENSION in problems)
     if objection is not None and not (objection in _CONSEQUENCES and problems & _STRUCTURAL):
@@ -163,14 +163,6 @@ def _has_weak_key(certificate: x509.Certificate) -> bool:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.key_size < _LEAST_CURVE_BITS
     return not isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
-
-
-def _is_weakly_signed(certificate: x509.Certificate) -> bool:
-    try:
-        algorithm = certificate.signature_hash_algorithm
-    except (UnsupportedAlgorithm, ValueError, TypeError):
-        return True
-    return algorithm is not None and algorithm.name in _WEAK_HASHES
 
 
 def _openssl_problem(path: Sequence[x509.Certificate], ignore_critical: bool) -> ChainValidationResult | None:
