@@ -75,7 +75,7 @@ ADDITIONS = {
         "write_many_async",
     },
     "RoundTripTimeStatistics": {"count", "index"},
-    "StreamSocket": {"wait_closed_async"},
+    "StreamSocket": {"from_endpoint", "from_protocol", "wait_closed_async"},
     "StreamSocketControl": {"limits"},
     "StreamSocketListener": {"connections", "pause", "resume", "wait_closed_async"},
     "StreamSocketListenerControl": {"limits", "max_connections"},
