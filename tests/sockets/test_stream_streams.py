@@ -340,3 +340,19 @@ async def test_what_a_reader_has_loaded_stays_readable_after_a_reset():
         with pytest.raises(ResetByPeerError):
             await loading
         assert reader.read_string(4) == "head"
+
+
+@pytest.mark.parametrize(
+    "read", [lambda stream: stream.read_exactly(0), lambda stream: stream.read_async(Buffer(1), 0, NONE)]
+)
+@pytest_twisted.ensureDeferred
+async def test_reading_nothing_needs_a_connection_and_an_open_stream_too(read):
+    """As every other read does; between the two it succeeds at once."""
+    with pytest.raises(IllegalMethodCallError):
+        read(StreamSocket().input_stream)
+    async with connected() as (stream_socket, _):
+        stream = stream_socket.input_stream
+        assert len(read(stream).get_results()) == 0
+        stream.close()
+        with pytest.raises(ObjectClosedError):
+            read(stream)

@@ -251,6 +251,39 @@ def test_a_progress_handler_may_cancel_the_read(last):
     assert source.rest() == b"ab" + last
 
 
+@pytest.mark.parametrize("pieces", [[b"ab"], [b"a", b"b"]], ids=["one piece", "two pieces"])
+def test_a_progress_handler_cannot_read_between_two_reads(pieces):
+    """Another read is pending then, and all bytes come in order."""
+    source = Source()
+    operation = source.read_async(Buffer(4), 4, NONE)
+    refused = []
+
+    def read_more(sender, value):
+        try:
+            source.read(1)
+        except BusyError:
+            refused.append(value)
+
+    operation.progress = read_more
+    source.feed(*pieces)
+    assert refused[-1] == 2
+    operation.progress = None
+    source.feed(b"cdef")
+    assert bytes(operation.get_results()) == b"abcd"
+    assert source.rest() == b"ef"
+
+
+def test_progress_of_what_is_there_already_is_one_report():
+    """It is all taken before anybody is told."""
+    source = Source()
+    operation = source.read_async(Buffer(9), 9, NONE)
+    seen = progress_of(operation)
+    source.pieces.extend([b"cd", b"ef"])
+    source.feed(b"ab")
+    assert seen[-1] == (True, 6)
+    assert operation.status is AsyncStatus.STARTED
+
+
 @pytest.mark.parametrize(
     "read",
     [

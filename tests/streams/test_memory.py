@@ -156,6 +156,7 @@ def test_flushing_is_a_formality():
     "use",
     [
         lambda stream: stream.read(),
+        lambda stream: stream.read_exactly(0),
         lambda stream: stream.write_async(b""),
         lambda stream: stream.flush_async(),
         lambda stream: stream.seek(0),

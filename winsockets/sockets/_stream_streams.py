@@ -39,6 +39,10 @@ class SocketInputStream(InputStream):
             raise InvalidArgumentError(f"max_bytes: {max_bytes} is less than 1")
         return protocol.read(max_bytes)
 
+    def _check_readable(self) -> None:
+        if self._link.input is None:
+            raise self._link.refusal("read", self._link.input_closed)
+
     def _unread(self, data: bytes) -> None:
         if self._link.input is not None:
             self._link.input.unread(data)

@@ -60,8 +60,8 @@ class InputStream(_Stream):
 
     ``async for chunk in stream`` gives what arrives, in pieces of any size, until the stream ends.
 
-    A subclass provides ``read``, ``_unread`` and ``close``; everything else follows. What ``read`` must
-    keep to is written there.
+    A subclass provides ``read``, ``_unread`` and ``close``, and ``_check_readable`` where it can be closed;
+    everything else follows. What ``read`` must keep to is written there.
 
     Source: WinRT IInputStream; ``read``, ``read_exactly`` and the iteration are additions.
     """
@@ -97,6 +97,9 @@ class InputStream(_Stream):
         drops them.
         """
 
+    def _check_readable(self) -> None:
+        """Raise what ``read`` raises on a closed stream; for those who read nothing."""
+
     def read_exactly(self, count: int) -> AsyncOperation[bytes]:
         """Read so many bytes, no more and no fewer.
 
@@ -114,6 +117,7 @@ class InputStream(_Stream):
         """
         count = unsigned(count, "count", 64)
         if not count:
+            self._check_readable()
             return AsyncOperation.from_result(b"")
         return ExactOperation(self, count)._begin(self.read(count))
 
@@ -125,7 +129,7 @@ class InputStream(_Stream):
         Args:
             buffer: a Buffer, or any writable Python buffer.
             count: the most bytes to read, at most the buffer's capacity (the size of other objects than a
-                Buffer). 0 gives an empty buffer at once, without a look at the stream.
+                Buffer). 0 gives an empty buffer at once, whatever the stream has.
             options: NONE waits for ``count`` bytes or the end of the stream, PARTIAL for at least one byte.
                 READ_AHEAD changes nothing here.
 
@@ -133,7 +137,8 @@ class InputStream(_Stream):
             The data: always use the buffer returned. It is the one passed, with its length set, unless a
             ``memoryview`` of that one is in use. For another object than a Buffer it is a Buffer with a
             copy, and the object has been filled from its start too. Length 0 means that the stream has
-            ended, every time. Progress is the number of bytes so far. When it is cancelled or fails, what
+            ended, every time. Progress is the number of bytes so far, told whenever the read has to wait for
+            more and at its end; it is still pending then. When it is cancelled or fails, what
             had arrived stays readable and the buffer is as it was.
 
         Raises:
@@ -157,6 +162,7 @@ class InputStream(_Stream):
         if count > capacity:
             raise InvalidArgumentError(f"count: {count} is more than the buffer's capacity of {capacity}")
         if not count:
+            self._check_readable()
             ended: AsyncOperationWithProgress[Buffer, int] = AsyncOperationWithProgress()
             ended.callback(fill(target, b""))
             return ended

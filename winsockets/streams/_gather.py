@@ -25,7 +25,7 @@ def _cancel(operation: Deferred[Any]) -> None:
     if gathering._pending is not None:
         gathering._pending.cancel()
     else:
-        # From a progress handler, between two reads.
+        # From a progress handler, after the last read.
         gathering._give_up(
             OperationAbortedError("the read was cancelled; what had arrived can still be read")
         )
@@ -84,18 +84,21 @@ class GatheringOperation(AsyncOperation[_T]):
         self._pending = None
         try:
             while wanted := self._take(data):
-                if self.called:
-                    return
                 pending = self._source.read(wanted)
                 if not pending.called:
                     self._wait_for(pending)
+                    self._tell()
                     return
                 data = pending.get_results()
         except Exception as problem:
             self._give_up(problem)
         else:
+            self._tell()
             if not self.called:
                 self._finish()
+
+    def _tell(self) -> None:
+        """Say how far it is: when there is nothing more to take now, and its next read is under way."""
 
     def _failed(self, failure: Failure) -> None:
         self._pending = None
@@ -151,12 +154,17 @@ class FillOperation(_CollectingOperation[Buffer], AsyncOperationWithProgress[Buf
         self._target = target
         self._count = count
         self._partial = partial
+        self._reported = 0
 
     def _take(self, data: bytes) -> int:
         wanted = super()._take(data)
-        if data:
-            self.report(self._count - self._missing)
         return 0 if self._partial else wanted
+
+    def _tell(self) -> None:
+        arrived = self._count - self._missing
+        if arrived != self._reported:
+            self._reported = arrived
+            self.report(arrived)
 
     def _finish(self) -> None:
         self.callback(fill(self._target, b"".join(self._pieces)))

@@ -73,6 +73,9 @@ class _CursorInputStream(_Cursor, InputStream):
     def _unread(self, data: bytes) -> None:
         self._position -= len(data)
 
+    def _check_readable(self) -> None:
+        self._reach()
+
 
 class _CursorOutputStream(_Cursor, OutputStream):
     """Writes on from a position."""
