@@ -20,6 +20,10 @@ ANY = "2.5.29.32.0"
 ONE, TWO = "1.2.3.1", "1.2.3.200000"
 
 
+SELF_ISSUED = object()
+"""Stands among extensions for having the issuer's name, as authorities do that change their key."""
+
+
 def policies(*numbers: str) -> x509.CertificatePolicies:
     """The policies that a certificate is issued under."""
     return x509.CertificatePolicies(
@@ -62,8 +66,10 @@ def chain(*extensions: Sequence[Any]) -> list[Entity]:
     made = [above]
     for depth, own in enumerate(extensions):
         last = depth == len(extensions) - 1
-        common = [alternative_names("host.test")] if last else [(AUTHORITY,)]
-        above = Entity(f"Number {depth}", above, [*common, *own], key_identifiers=True)
+        common: list[Any] = [alternative_names("host.test")] if last else [(AUTHORITY,)]
+        subject = above.x509.subject if SELF_ISSUED in own else None
+        common += [one for one in own if one is not SELF_ISSUED]
+        above = Entity(f"Number {depth}", above, common, subject=subject, key_identifiers=True)
         made.insert(0, above)
     return made
 
@@ -97,6 +103,24 @@ CASES: list[tuple[str, list[list[Any]], bool]] = [
     ("renamed, and the old name", [[demand(0), policies(ONE), mappings((ONE, TWO))], [policies(ONE)]], False),
     ("renamed from any", [[demand(0), policies(ANY), mappings((ONE, TWO))], [policies(TWO)]], True),
     ("any is renamed", [[demand(0), policies(ONE), mappings((ANY, TWO))], [policies(TWO)]], False),
+    ("counted down", [[demand(1)], [policies(ONE)], []], False),
+    ("not counted down by an authority's own next certificate", [[SELF_ISSUED, demand(1)], []], False),
+    ("its own next certificate does not count", [[demand(2)], [SELF_ISSUED], []], True),
+    ("another does", [[demand(2)], [], []], False),
+    (
+        "any in its own next certificate",
+        [
+            [demand(0), policies(ONE), (x509.InhibitAnyPolicy(0),)],
+            [SELF_ISSUED, policies(ANY)],
+            [policies(ONE)],
+        ],
+        True,
+    ),
+    (
+        "any in another",
+        [[demand(0), policies(ONE), (x509.InhibitAnyPolicy(0),)], [policies(ANY)], [policies(ONE)]],
+        False,
+    ),
     (
         "renaming is forbidden",
         [
@@ -137,6 +161,7 @@ STEPS = st.lists(
         st.none() | st.integers(0, 2),
         st.none() | st.integers(0, 2),
         st.none() | PAIRS,
+        st.booleans(),
     ),
     min_size=1,
     max_size=4,
@@ -151,8 +176,11 @@ def test_openssl_agrees(
     """OpenSSL's command, which can be told that any policy will do."""
     openssl = require_program("openssl")
     extensions: list[list[Any]] = []
-    for numbers, explicit, no_mapping, no_any, renamed in steps:
+    for numbers, explicit, no_mapping, no_any, renamed, self_issued in steps:
         own: list[Any] = [policies(*numbers)] if numbers else []
+        # OpenSSL does not count a last certificate that has its issuer's name, RFC 5280 section 6.1.5 does.
+        if self_issued and len(extensions) < len(steps) - 1:
+            own.append(SELF_ISSUED)
         if explicit is not None or no_mapping is not None:
             own.append((x509.PolicyConstraints(explicit, no_mapping),))
         if no_any is not None:
