@@ -69,11 +69,14 @@ def test_the_command_is_installed(installed: Distribution, tmp_path: Path) -> No
 PROGRAM = """
 from typing import assert_type
 
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import react
 from winsockets import (
     AsyncOperation, Buffer, DataReader, DataWriter, DatagramSocket, DatagramSocketMessageReceivedEventArgs,
-    EndpointPair, HostName, InMemoryRandomAccessStream, InputStreamOptions, StreamReader, StreamSocket,
-    StreamSocketListener, StreamSocketListenerConnectionReceivedEventArgs, StreamWriter,
+    EndpointPair, HostName, InMemoryRandomAccessStream, InputStreamOptions, StreamClientEndpoint,
+    StreamFactory, StreamProtocol, StreamReader, StreamServerEndpoint, StreamSocket, StreamSocketListener,
+    StreamSocketListenerConnectionReceivedEventArgs, StreamWriter,
 )
 
 async def handler(
@@ -86,6 +89,17 @@ async def handler(
 def answer(sender: DatagramSocket, args: DatagramSocketMessageReceivedEventArgs) -> None:
     assert_type(args.data, bytes)
     assert_type(args.remote_address, HostName | None)
+
+def connected(protocol: StreamProtocol) -> None:
+    assert_type(StreamSocket.from_protocol(protocol), StreamSocket)
+
+async def connect(reactor: object) -> None:
+    port = await StreamServerEndpoint(reactor, 0).listen(StreamFactory(reactor, on_connected=connected))
+    ours = StreamClientEndpoint(reactor, "localhost", port.getHost().port)
+    await ours.connect(Factory.forProtocol(Protocol))
+    await StreamSocket.from_endpoint(ours)
+    tcp = TCP4ClientEndpoint(reactor, "localhost", 80)
+    assert_type(StreamSocket.from_endpoint(tcp), AsyncOperation[StreamSocket])
 
 async def main(reactor: object) -> None:
     listener = StreamSocketListener()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self, overload
 
-from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
 from winsockets.errors import (
@@ -70,12 +69,12 @@ class StreamSocket(Closing):
 
     @classmethod
     def from_endpoint(
-        cls, endpoint: IStreamClientEndpoint, *, reactor: Any = None, limits: Limits = DEFAULT_LIMITS
+        cls, endpoint: Any, *, reactor: Any = None, limits: Limits = DEFAULT_LIMITS
     ) -> AsyncOperation[Self]:
         """Connect through an endpoint of Twisted's (an addition to WinRT).
 
         Args:
-            endpoint: of any kind: TCP, TLS, UNIX, a process ...
+            endpoint: an IStreamClientEndpoint of any kind: TCP, TLS, UNIX, a process ...
             reactor: an IReactorTime and IReactorFromThreads, the endpoint's; the installed reactor when left
                 out.
             limits: bounds and deadlines of the connection; those of connecting are the endpoint's.
@@ -89,7 +88,7 @@ class StreamSocket(Closing):
         return AsyncOperation.run(cls._through(endpoint, global_reactor(reactor), limits))
 
     @classmethod
-    async def _through(cls, endpoint: IStreamClientEndpoint, reactor: Any, limits: Limits) -> Self:
+    async def _through(cls, endpoint: Any, reactor: Any, limits: Limits) -> Self:
         self = cls.from_protocol(await connect_through(endpoint, reactor, limits), reactor=reactor)
         self._link.accepted = False
         return self

@@ -68,12 +68,11 @@ class StreamClientEndpoint:
         self._options = options
         self._limits = limits
 
-    def connect(self, protocolFactory: IProtocolFactory) -> AsyncOperation[Any]:
+    def connect(self, protocolFactory: Any) -> AsyncOperation[Any]:
         """Connect a protocol.
 
         Args:
-            protocolFactory: builds the protocol once there is a connection; nothing else of it is called but
-                ``doStart`` and ``doStop``.
+            protocolFactory: an IProtocolFactory, which builds the protocol once there is a connection.
 
         Returns:
             An operation that yields the protocol, connected. It fails as ``StreamSocket.connect_async`` does;
@@ -147,14 +146,15 @@ class StreamServerEndpoint:
         self._options = options
         self._limits = limits
 
-    def listen(self, protocolFactory: IProtocolFactory) -> AsyncOperation[IListeningPort]:
+    def listen(self, protocolFactory: Any) -> AsyncOperation[Any]:
         """Listen, and build a protocol for each connection.
 
         Args:
-            protocolFactory: builds the protocols; a connection for which it builds none is closed.
+            protocolFactory: an IProtocolFactory, which builds the protocols; a connection for which it builds
+                none is closed.
 
         Returns:
-            An operation that yields the listening port, one for all addresses. It fails with
+            An operation that yields the IListeningPort, one for all addresses. It fails with
             ADDRESS_ALREADY_IN_USE and its like; failed or cancelled, it leaves nothing behind.
         """
         return AsyncOperation.run(self._listen(protocolFactory))
@@ -207,11 +207,11 @@ class _Ports:
         return cast(IAddress, self._ports[0].getHost())
 
 
-async def connect_through(endpoint: IStreamClientEndpoint, reactor: Any, limits: Limits) -> StreamProtocol:
+async def connect_through(endpoint: Any, reactor: Any, limits: Limits) -> StreamProtocol:
     """Connect a stream protocol through an endpoint of any kind.
 
     Args:
-        endpoint: makes the connection.
+        endpoint: an IStreamClientEndpoint.
         reactor: keeps the protocol's deadlines.
         limits: the protocol's bounds.
 
