@@ -12,6 +12,8 @@ import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, settings
 from twisted.internet import default
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
 # trial runs these: cases as another project has them, and Twisted's own on our reactor and our endpoints
@@ -116,6 +118,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from twisted.internet import reactor
 
     pytest_twisted.blockon(deferLater(reactor, 0))
+    # With its first port Twisted takes a descriptor that it keeps in reserve.
+    port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
+    pytest_twisted.blockon(maybeDeferred(port.stopListening))
     session.config.stash[_DESCRIPTORS_AT_START] = _open_descriptors()
 
 
