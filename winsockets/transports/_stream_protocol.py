@@ -66,7 +66,7 @@ class StreamProtocol(StreamSending, Protocol):
         self._closing = False
         self._deadline: IDelayedCall | None = None
         self._lost = False
-        self._end = Ending()
+        self._end: Ending | None = None
 
     # What the transport tells
 
@@ -122,16 +122,17 @@ class StreamProtocol(StreamSending, Protocol):
         self._sink.source = None
         if self._deadline is not None:
             self._deadline.cancel()
-        problem: SocketException
-        if isinstance(reason.value, ConnectionDone):
-            problem = ConnectionAbortError(f"send to {self.peer}: the connection is closed; connect again")
-        else:
+        problem: SocketException | None = None
+        if not isinstance(reason.value, ConnectionDone):
             problem = translate(reason, f"connection with {self.peer}")
             if not self._ended:
                 self._read_error = self._read_error or problem
+        elif self._queue or not self._output_shut:
+            problem = ConnectionAbortError(f"send to {self.peer}: the connection is closed; connect again")
         self._end_sending(problem)
         self._end_reading()
-        self._end.come()
+        if self._end is not None:
+            self._end.come()
 
     def _end_reading(self) -> None:
         self._ended = True
@@ -288,6 +289,10 @@ class StreamProtocol(StreamSending, Protocol):
 
     def when_lost(self) -> AsyncOperation[None]:
         """Return an operation that ends when the transport is gone."""
+        if self._lost:
+            return AsyncOperation.from_result(None)
+        if self._end is None:
+            self._end = Ending()
         return self._end.wait()
 
     def cancel_io(self) -> None:

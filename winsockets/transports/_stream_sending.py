@@ -326,9 +326,10 @@ class StreamSending(ABC):
                 if queue.discard(entry) and not entry.called:
                     entry.errback(problem)
 
-    def _end_sending(self, problem: SocketException) -> None:
+    def _end_sending(self, problem: SocketException | None) -> None:
         """Leave nothing behind: the transport is gone."""
         if self._turn_end is not None:
             self._turn_end.cancel()
             self._turn_end = None
-        self._fail_writes(problem)
+        if problem is not None:
+            self._fail_writes(problem)
