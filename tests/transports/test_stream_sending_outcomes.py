@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from twisted.internet import defer
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
@@ -270,6 +271,56 @@ def test_a_batch_whose_connection_is_lost_fails_and_leaves_nothing_behind():
         with pytest.raises(ResetByPeerError):
             operation.get_results()
     assert (transport.taken, transport.waits) == (b"0", 0)
+
+
+def test_a_broken_connection_is_not_closed_in_good_order_by_whoever_cancels_its_last_write():
+    """It was to be closed when nothing waits any more; now it is broken off."""
+    protocol, transport = in_memory()
+    operations = handled(*(protocol.write(b"%d" % number) for number in range(2)))
+    operations[0].addBoth(lambda _: operations[1].cancel())
+    protocol.close()
+    transport.problem = RESET
+    transport.take(PLENTY)
+    assert statuses(*operations) == "EE"
+    assert transport.calls == ["pauseProducing", "abortConnection"]
+    protocol.connectionLost(Failure(ConnectionLost()))
+
+
+def test_after_a_batch_has_failed_the_next_write_fails_at_once():
+    """Whoever said that nothing can be sent any more: a sink, the program, or the end of the connection."""
+    for fail, refusal in (
+        (lambda protocol: protocol.write_failed(RESET), ResetByPeerError),
+        (lambda protocol: protocol.connectionLost(Failure(ConnectionLost())), ResetByPeerError),
+        (lambda protocol: protocol.abort(OperationAbortedError("no more")), IllegalMethodCallError),
+    ):
+        protocol, transport = in_memory(PLENTY)
+        handled(*(protocol.write(b"%d" % number) for number in range(4)))
+        fail(protocol)
+        with pytest.raises(refusal):
+            protocol.write(b"late").get_results()
+        transport.clock.advance(0)
+        assert transport.taken == b"0"
+
+
+def test_batches_go_the_same_way_while_deferreds_are_debugged():
+    """There is no shorter way for operations then."""
+    defer.setDebugging(True)
+    try:
+        protocol, transport = in_memory(PLENTY)
+        operations = [protocol.write(b"%d" % number) for number in range(5)]
+        told = []
+        operations[2].addCallback(told.append)
+        waiting = ensureDeferred(waiting_for(operations[3]))
+        assert waiting.result == 1
+        assert told == [1]
+        assert statuses(*operations) == "CCCCC"
+        assert ensureDeferred(waiting_for(operations[4])).result == 1
+        failing = [protocol.write(b"a"), protocol.write(b"b")]
+        transport.problem = RESET
+        handled(protocol.flush(), *failing)
+        assert statuses(*failing) == "CE"
+    finally:
+        defer.setDebugging(False)
 
 
 def test_whoever_hears_that_a_batch_failed_may_cancel_another_write_of_it():
