@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, Protocol, final
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -230,6 +230,14 @@ def x509_of(certificate: Certificate) -> x509.Certificate:
     return found
 
 
+class Host(Protocol):
+    """What a HostName is here: it belongs to a package beside this one."""
+
+    @property
+    def canonical_name(self) -> str:
+        """The name in ASCII, or the address."""
+
+
 @final
 class ChainValidationParameters:
     """What a chain is validated for.
@@ -240,7 +248,7 @@ class ChainValidationParameters:
     __slots__ = ("_host", "_name", "_policy")
 
     def __init__(self) -> None:
-        self._name: object = None
+        self._name: Host | str | None = None
         self._host: str | None = None
         self._policy = CertificateChainPolicy.BASE
 
@@ -271,7 +279,7 @@ class ChainValidationParameters:
         self._policy = policy
 
     @property
-    def server_dns_name(self) -> object:
+    def server_dns_name(self) -> Host | str | None:
         """The HostName, or ``str``, that the certificate must be for; None, the default, for any.
 
         It counts with the policy SSL only. Whatever has a ``canonical_name`` is taken for a HostName. In a
@@ -284,7 +292,7 @@ class ChainValidationParameters:
         return self._name
 
     @server_dns_name.setter
-    def server_dns_name(self, value: object) -> None:
+    def server_dns_name(self, value: Host | str | None) -> None:
         host = value if value is None else getattr(value, "canonical_name", value)
         if host is not None and not isinstance(host, str):
             raise TypeError(

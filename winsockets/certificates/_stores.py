@@ -79,9 +79,10 @@ class CertificateStore:
             raise InvalidArgumentError(
                 f"store {name!r}: a name has 1 to 64 letters, digits, blanks, and _ . - after the first"
             )
-        self = cls(user_folder() / name)
+        folder = user_folder() / name
+        self = cls(folder)
         self._name = name
-        self._read = partial(read_place, user_folder() / name, name, True)
+        self._read = partial(read_place, folder, name, True)
         return self
 
     @classmethod
