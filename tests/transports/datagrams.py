@@ -100,7 +100,7 @@ class WatchedSocket(socket.socket):
 
     Attributes:
         calls: the name of each call that the system answered, and how many bytes it took.
-        errors: by the name of a call, the errors that it raises before it does anything.
+        errors: by the name of a call, the errors that it raises, one after the other; 0 is none.
     """
 
     def __init__(self, family: int = socket.AF_INET) -> None:
@@ -110,8 +110,7 @@ class WatchedSocket(socket.socket):
         self.bind((LOOPBACK[family], 0))
 
     def _answer(self, name: str, arguments: tuple[Any, ...]) -> int:
-        if self.errors[name]:
-            number = self.errors[name].pop(0)
+        if self.errors[name] and (number := self.errors[name].pop(0)):
             raise OSError(number, os.strerror(number))
         size: int = getattr(super(), name)(*arguments)
         self.calls.append((name, size))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
+from contextlib import ExitStack
 
 import pytest
 import pytest_twisted
@@ -41,6 +43,9 @@ from winsockets.foundation import AsyncStatus
 from winsockets.networking._address import Address
 from winsockets.transports import _datagram_transport
 from winsockets.transports._datagram_transport import DatagramTransport
+
+UDP_SEGMENT = 103
+"""Linux: have the system cut up what is sent. The socket module does not name it."""
 
 # Receiving
 
@@ -164,6 +169,140 @@ async def test_a_link_local_sender_keeps_its_scope():
                 assert not transport.is_peer((*source[:3], index + 1))
                 transport.send(b"y", source)
                 await until(lambda: drained(sender) == [b"y"])
+
+
+# Several in one piece
+
+
+def send_together(sender, size, datagrams, to):
+    """Have the system cut them up, or deliver them as they are."""
+    segment = (socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", size))
+    sender.sendmsg([b"".join(datagrams)], [segment], 0, to)
+
+
+@on_linux
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("host", ["one", "all"])
+@pytest.mark.parametrize(
+    "sizes", [[100] * 50, [100, 100, 1], [1200] * 54, [1] * 64, [20_000, 20_000, 19_999], [100]]
+)
+def test_what_came_in_one_piece_is_delivered_as_it_was_sent(family, host, sizes):
+    """Each datagram by itself, in order, with the sender and the destination of all; the last is shorter."""
+    receiver = Recorder()
+    skt = bound(family, WILDCARD[family] if host == "all" else None)
+    with bound(family) as sender, transport_on(skt, receiver, limits(datagrams_per_turn=100)) as transport:
+        datagrams = [bytes([number]) * size for number, size in enumerate(sizes)]
+        to = (LOOPBACK[family], transport.local[1])
+        send_together(sender, sizes[0], datagrams, to)
+        sender.sendto(b"behind", to)
+        transport.doRead()
+        assert receiver.heard == [*datagrams, b"behind"]
+        assert receiver.pieces == [len(sizes), 1]
+        assert {source[:2] for source in receiver.sources} == {sender.getsockname()[:2]}
+        assert set(receiver.destinations) == {LOOPBACK[family] if host == "all" else ""}
+
+
+@on_linux
+def test_of_a_piece_each_datagram_that_is_too_long_is_cut():
+    """The last may be short enough."""
+    receiver = Recorder()
+    with bound() as sender, transport_on(bound(), receiver, limits(datagram_size=10)) as transport:
+        send_together(sender, 11, [b"a" * 11, b"b" * 11, b"c" * 10], transport.local)
+        send_together(sender, 11, [b"d" * 11, b"e" * 11], transport.local)
+        send_together(sender, 10, [b"f" * 10, b"g" * 10], transport.local)
+        transport.doRead()
+        cut = [(bytes([letter]) * 10, "cut") for letter in b"abde"]
+        assert receiver.heard == [*cut[:2], b"c" * 10, *cut[2:], b"f" * 10, b"g" * 10]
+
+
+@on_linux
+@pytest.mark.parametrize("size", [10, 1000])
+def test_nothing_is_delivered_after_the_end_of_a_piece_that_has_begun(size):
+    """As what waits in the system is not, whether it was cut or not."""
+    receiver = Recorder()
+    with bound() as sender, transport_on(bound(), receiver, limits(datagram_size=size)) as transport:
+        receiver.hook = lambda thing: transport.close() if len(receiver.heard) == 2 else None
+        send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        transport.doRead()
+        assert len(receiver.heard) == 2
+
+
+@on_linux
+@pytest.mark.parametrize("to_whom", ["its sender", "another"])
+def test_a_connection_amidst_a_piece_drops_the_rest_unless_it_is_the_peers(to_whom):
+    """As it does with what waits in the system."""
+    receiver = Recorder()
+    with bound() as sender, bound() as another, transport_on(bound(), receiver) as transport:
+        peer = address_of(sender if to_whom == "its sender" else another)
+        receiver.hook = lambda thing: transport.peer or transport.connect(peer)
+        send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        transport.doRead()
+        assert len(receiver.heard) == (10 if to_whom == "its sender" else 1)
+
+
+@on_linux
+def test_pieces_count_by_their_datagrams():
+    """A turn ends with the piece that goes over its bound: what the system has given is delivered."""
+    receiver = Recorder()
+    with bound() as sender, transport_on(bound(), receiver, limits(datagrams_per_turn=7)) as transport:
+        for _ in range(4):
+            send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        counts = []
+        while len(receiver.heard) < 20:
+            transport.doRead()
+            counts.append(len(receiver.heard))
+        assert counts == [10, 20]
+
+
+@on_linux
+def test_pieces_of_strangers_are_dropped_and_counted():
+    """They take time too."""
+    receiver = Recorder()
+    bounds = limits(datagrams_per_turn=5)
+    with bound() as sender, bound() as peer, transport_on(bound(), receiver, bounds) as transport:
+        for _ in range(2):
+            send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        peer.sendto(b"peer", transport.local)
+        transport.connect(address_of(peer))
+        for _ in range(2):
+            transport.doRead()
+            assert receiver.heard == []
+        transport.doRead()
+        assert receiver.heard == [b"peer"]
+
+
+@on_linux
+@pytest.mark.parametrize("reason", ["jumbograms", "an old system"])
+def test_without_pieces_datagrams_come_one_by_one(reason, monkeypatch):
+    """A piece has no room for longer datagrams than the usual, and not every system has them."""
+    receiver = Recorder()
+    if reason == "an old system":
+        monkeypatch.setattr(_datagram_transport, "accept_coalesced", lambda skt: False)
+    bounds = limits(datagram_size=65_536 if reason == "jumbograms" else 65_535)
+    with bound() as sender, transport_on(bound(), receiver, bounds) as transport:
+        send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        transport.doRead()
+        assert receiver.heard == [bytes(100)] * 5
+        assert receiver.pieces == [1] * 5
+
+
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_a_flood_of_pieces_leaves_other_sockets_their_turns():
+    """One that never runs dry is left after its share, in every turn."""
+    flooded, others = Recorder(), [Recorder() for _ in range(5)]
+    with ExitStack() as stack:
+        sender = stack.enter_context(bound())
+        transport = stack.enter_context(transport_on(bound(), flooded, limits(datagrams_per_turn=5)))
+        rest = [stack.enter_context(transport_on(bound(), other)) for other in others]
+        flooded.hook = lambda thing: send_together(sender, 100, [bytes(100)] * 5, transport.local)
+        flooded.hook(None)
+        for other in rest:
+            sender.sendto(b"x", other.local)
+        await until(lambda: all(other.heard for other in others))
+        assert flooded.heard
+        flooded.hook = None
 
 
 # Refusals
