@@ -19,6 +19,7 @@ from winsockets.errors import OperationAbortedError
 from winsockets.foundation import AsyncStatus
 from winsockets.sockets import StreamSocket
 from winsockets.sockets._link import Link, from_reactor_thread, global_reactor
+from winsockets.streams import Buffer, InputStreamOptions
 
 
 @contextmanager
@@ -98,6 +99,47 @@ async def test_what_a_forgotten_socket_was_given_to_send_is_sent():
             gc.collect()
             assert await rest(peer) == pattern(1_000_000)
             assert await writing == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda stream: stream.read(10),
+        lambda stream: stream.read_exactly(10),
+        lambda stream: stream.read_async(Buffer(10), 10, InputStreamOptions.NONE),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_pending_read_does_not_keep_a_forgotten_socket(read):
+    """It ends as with a close, also when a part has arrived before or comes meanwhile."""
+    with without_collector(), listening() as (server, port):
+        stream_socket = await connect(port)
+        peer, _ = server.accept()
+        with peer, warned(port):
+            peer.settimeout(PATIENCE)
+            reading = read(stream_socket.input_stream)
+            assert reading.status is AsyncStatus.STARTED
+            del stream_socket
+            with pytest.raises(OperationAbortedError):
+                await reading
+            assert await rest(peer) == b""
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_long_read_that_goes_on_when_its_socket_is_forgotten_ends():
+    """Bytes came before the connection was closed; nobody can read them any more."""
+    sockets = []
+    async with bound(handler=lambda sender, args: sockets.append(args.socket)) as listener:
+        with without_collector(), socket.socket() as peer:
+            peer.connect(("127.0.0.1", int(listener.information.local_port)))
+            await until(lambda: sockets)
+            protocol = sockets[0]._link.protocol
+            reading = sockets[0].input_stream.read_exactly(10)
+            sockets.clear()
+            protocol.dataReceived(b"abc")
+            with pytest.raises(OperationAbortedError, match="forgotten"):
+                await reading
+            await protocol.when_lost()
 
 
 @pytest.mark.parametrize("name", ["input_stream", "output_stream"])

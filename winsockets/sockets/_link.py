@@ -50,6 +50,7 @@ class Link:
     """
 
     __slots__ = (
+        "__weakref__",
         "_reactor",
         "accepted",
         "closed",

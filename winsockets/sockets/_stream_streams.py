@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from winsockets.errors import InvalidArgumentError
+from winsockets.errors import InvalidArgumentError, OperationAbortedError
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.sockets._link import Link
 from winsockets.streams import InputStream, OutputStream
@@ -47,9 +48,35 @@ class SocketInputStream(InputStream):
         if self._link.input is not None:
             self._link.input.unread(data)
 
+    def _while_waiting(self) -> InputStream:
+        return _WaitingInput(self._link)
+
     def close(self) -> None:
         """Read no more: a pending read ends with OperationAbortedError."""
         self._link.close_input()
+
+
+class _WaitingInput(InputStream):
+    """A socket's input for a read of several steps, which must not keep a forgotten socket open."""
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = weakref.ref(link)
+
+    def read(self, max_bytes: int = READ_SIZE) -> AsyncOperation[bytes]:
+        link = self._link()
+        if link is None:
+            raise OperationAbortedError("read: the socket was forgotten, and is being closed")
+        return SocketInputStream(link).read(max_bytes)
+
+    def _unread(self, data: bytes) -> None:
+        link = self._link()
+        if link is not None:
+            SocketInputStream(link)._unread(data)
+
+    def close(self) -> None:
+        """Nothing to do: it is the stream that is closed."""
 
 
 class SocketOutputStream(OutputStream):

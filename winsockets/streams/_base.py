@@ -100,6 +100,10 @@ class InputStream(_Stream):
     def _check_readable(self) -> None:
         """Raise what ``read`` raises on a closed stream; for those who read nothing."""
 
+    def _while_waiting(self) -> InputStream:
+        """Return what a read that has to wait goes on with; one that does not keep the stream's owner."""
+        return self
+
     def read_exactly(self, count: int) -> AsyncOperation[bytes]:
         """Read so many bytes, no more and no fewer.
 

@@ -78,6 +78,7 @@ class GatheringOperation(AsyncOperation[_T]):
 
     def _wait_for(self, pending: AsyncOperation[bytes]) -> None:
         self._pending = pending
+        self._source = self._source._while_waiting()
         pending.addCallbacks(self._arrived, self._failed)
 
     def _arrived(self, data: bytes) -> None:
