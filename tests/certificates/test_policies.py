@@ -108,6 +108,15 @@ CASES: list[tuple[str, list[list[Any]], bool]] = [
         [[demand(0), policies(ONE)], [policies(ONE), mappings((ANY, TWO))]],
         True,
     ),
+    (
+        "what may not be renamed is lost",
+        [
+            [(x509.PolicyConstraints(0, 0),), policies(ONE)],
+            [policies(ONE), mappings((ONE, TWO))],
+            [policies(ONE)],
+        ],
+        False,
+    ),
     ("counted down", [[demand(1)], [policies(ONE)], []], False),
     ("not counted down by an authority's own next certificate", [[SELF_ISSUED, demand(1)], []], False),
     ("its own next certificate does not count", [[demand(2)], [SELF_ISSUED], []], True),
