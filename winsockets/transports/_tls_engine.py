@@ -20,6 +20,7 @@ _OVERHEAD = 64
 _LONGEST = RECORD + 2048
 """The longest record body of any version (RFC 5246 section 6.2.3)."""
 _TYPES = range(20, 25)
+_APPLICATION_DATA = 23
 _MAJOR = 3
 _OUTPUT = 64 * 1024
 """What is taken at once where it is not known how much there is: any flight of a handshake fits."""
@@ -100,9 +101,8 @@ class TlsEngine:
     __slots__ = (
         "_connection",
         "_header",
-        "_largest",
-        "_length",
         "_odd",
+        "_ready",
         "_rest",
         "changed",
         "failure",
@@ -127,10 +127,10 @@ class TlsEngine:
         self.failure: TlsFailure | None = None
         # Where the fed ciphertext stands within its records: a read is worth a try when one is complete.
         self._header = b""
-        self._length = 0
         self._rest = 0
-        self._largest = 0
         self._odd = False
+        # Whether the next thing to arrive is the beginning of a record, on an open connection.
+        self._ready = False
 
     def start(self) -> None:
         """Begin: a client has its first message in ``output`` then."""
@@ -138,22 +138,26 @@ class TlsEngine:
 
     def receive(self, data: bytes) -> bytes:
         """Take ciphertext, at least a byte, and return the plaintext that is complete now."""
+        connection = self._connection
+        if self._ready and data[0] == _APPLICATION_DATA:
+            length = len(data) - _HEADER
+            if 0 < length <= _LONGEST and length == data[3] << 8 | data[4] and data[1] == _MAJOR:
+                # One whole record, as it nearly always is: no loop, and no question whether there is more.
+                connection.bio_write(data)
+                try:
+                    return connection.recv(length)
+                except Exception as problem:
+                    self._stopped(problem)
+                    return b""
         if self.state is TlsState.BROKEN or self.input_ended:
             return b""
-        connection = self._connection
         records = self._count(data)
         connection.bio_write(data)
         if self.state is TlsState.HANDSHAKING:
             if not self._shake_hands():
                 return b""
             records = _ALL
-        if records == 1:
-            # As it nearly always is: no loop, and no question whether there is more.
-            try:
-                return connection.recv(self._largest)
-            except Exception as problem:
-                self._stopped(problem)
-                return b""
+        self._ready = not (self._rest or self._header or self._odd)
         return self._read(records) if records else b""
 
     def _read(self, records: int) -> bytes:
@@ -170,6 +174,7 @@ class TlsEngine:
     def _stopped(self, problem: Exception) -> None:
         """Take note of why there was no plaintext."""
         if isinstance(problem, SSL.ZeroReturnError):
+            self._ready = False
             self.input_ended = self.changed = True
         elif not isinstance(problem, SSL.WantReadError):
             self._break(problem)
@@ -182,16 +187,10 @@ class TlsEngine:
 
         Whatever is no record is left to OpenSSL to refuse at once, with many for an answer.
         """
-        size = len(data)
-        if not self._rest and not self._header and size > _HEADER:
-            length = data[3] << 8 | data[4]
-            if size == length + _HEADER and data[0] in _TYPES and data[1] == _MAJOR and length <= _LONGEST:
-                self._largest = length
-                return 1
         if self._odd:
             return _ALL
+        size = len(data)
         count = place = 0
-        self._largest = RECORD
         while place < size:
             if self._rest:
                 step = min(self._rest, size - place)
@@ -272,6 +271,7 @@ class TlsEngine:
 
     def _break(self, problem: Exception) -> None:
         was_open = self.state is TlsState.OPEN
+        self._ready = False
         self.state = TlsState.BROKEN
         self.changed = True
         self.failure = _understand(problem, self._odd and not was_open)
