@@ -26,7 +26,7 @@ from tests.transports.tls import (
     shake_hands,
 )
 from winsockets.errors._tls_table import TlsFault
-from winsockets.transports._tls_contexts import ClientCertificatePolicy
+from winsockets.transports import ClientCertificatePolicy
 from winsockets.transports._tls_engine import RECORD, TlsEngine, TlsState
 
 ROLES = (False, True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import trustme
 
 from winsockets.certificates import Certificate
-from winsockets.transports._tls_contexts import TlsClientContext, TlsServerContext
+from winsockets.transports import TlsClientContext, TlsServerContext
 from winsockets.transports._tls_engine import TlsEngine, TlsState
 
 HOST = "test.example"
@@ -117,10 +118,8 @@ class PythonPeer:
 
     def close(self) -> bytes:
         """Say goodbye."""
-        try:
+        with suppress(ssl.SSLError):
             self.object.unwrap()
-        except ssl.SSLError:
-            pass
         return self._out.read()
 
 

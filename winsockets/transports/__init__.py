@@ -4,13 +4,10 @@ from winsockets.transports._endpoints import StreamClientEndpoint, StreamServerE
 from winsockets.transports._listening import StreamFactory
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._stream_protocol import StreamProtocol
-from winsockets.transports._tls_contexts import (
-    ClientCertificatePolicy,
-    TlsClientContext,
-    TlsClientCreator,
-    TlsServerContext,
-)
-from winsockets.transports._tls_layer import TlsInformation, TlsLayer
+from winsockets.transports._tls_client_context import TlsClientContext, TlsClientCreator
+from winsockets.transports._tls_layer import TlsLayer
+from winsockets.transports._tls_outcome import TlsInformation
+from winsockets.transports._tls_server_context import ClientCertificatePolicy, TlsServerContext
 from winsockets.transports._tls_upgrade import TlsFactory, upgrade_to_tls
 from winsockets.transports._tls_verification import CertificateProblem, PeerVerification
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
@@ -16,8 +14,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from winsockets.certificates import ChainValidationResult
-from winsockets.certificates._results import row_of_result
 from winsockets.errors import (
     ConnectionTimedOutError,
     OperationAbortedError,
@@ -30,11 +26,12 @@ from winsockets.transports._contracts import ISink, IWriteSource
 from winsockets.transports._describe import describe_peer
 from winsockets.transports._foreign_sink import as_sink
 from winsockets.transports._stream_protocol import StreamProtocol
-from winsockets.transports._tls_contexts import VerifiedConnection
+from winsockets.transports._tls_connection import VerifiedConnection
 from winsockets.transports._tls_engine import TlsEngine, TlsState
+from winsockets.transports._tls_outcome import TlsInformation, explain, inform, refused_by_foreigner
 from winsockets.transports._tls_verification import PeerVerification
 
-__all__ = ["TlsInformation", "TlsLayer"]
+__all__ = ["TlsLayer"]
 
 _log = Logger(namespace="winsockets")
 
@@ -42,29 +39,6 @@ _STEP = 64 * 1024
 """Plaintext that is encrypted at once: as ciphertext it may have to wait for room, and nothing else may."""
 _PER_CALL = 4 * _STEP
 """Plaintext that one send takes, so that a fast peer and a large buffer do not hold the reactor up."""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsInformation:
-    """What a TLS handshake settled.
-
-    Attributes:
-        version: OpenSSL's name of the version, such as "TLSv1.3".
-        cipher: OpenSSL's name of the cipher suite.
-        cipher_bits: the strength of the cipher.
-        protocol: the application protocol (ALPN), "" if none was agreed upon.
-        server_name: the name that the client asked for (SNI), "" if it asked for none.
-        resumed: whether it went on with the session of an earlier connection.
-        verification: the peer's certificates; None if whoever made the connection checks them in its own way.
-    """
-
-    version: str
-    cipher: str
-    cipher_bits: int
-    protocol: str
-    server_name: str
-    resumed: bool
-    verification: PeerVerification | None
 
 
 @implementer(ISink, IWriteSource, IHalfCloseableProtocol)
@@ -228,29 +202,20 @@ class TlsLayer(Protocol):
     def _secure(self) -> None:
         """Look at the peer, and announce the connection if it is the right one."""
         connection = self._connection
-        verification, resumed = None, False
+        verification = None
         if isinstance(connection, VerifiedConnection):
             verification = connection.verified()
             if verification is None:
                 self._fail(connection.verification.refusal(self._action))
                 return
-            resumed = verification is connection.resumes
             if verification.problems:
                 found = ", ".join(result.name for result in verification.results)
                 _log.warn("{peer}: TLS in spite of its certificate: {found}", peer=self.peer, found=found)
         elif self._foreign_refusal is not None:
-            self._fail(self._refused_by_foreigner())
+            self._fail(refused_by_foreigner(self._foreign_refusal, self._action))
             return
         self._stop_timer()
-        self.information = TlsInformation(
-            version=connection.get_protocol_version_name(),
-            cipher=connection.get_cipher_name() or "",
-            cipher_bits=connection.get_cipher_bits() or 0,
-            protocol=connection.get_alpn_proto_negotiated().decode("utf-8", "replace"),
-            server_name=(connection.get_servername() or b"").decode("ascii", "replace"),
-            resumed=resumed,
-            verification=verification,
-        )
+        self.information = inform(connection, verification)
         self._open = True
         if not self._announced:
             self._announced = True
@@ -339,33 +304,9 @@ class TlsLayer(Protocol):
     # What ends it
 
     def _explain(self) -> SocketException:
-        """Say why the engine broke."""
         failure = self._engine.failure
         assert failure is not None
-        if failure.fault is TlsFault.CERTIFICATE_REFUSED:
-            if isinstance(self._connection, VerifiedConnection):
-                return self._connection.verification.refusal(self._action)
-            if self._foreign_refusal is not None:
-                return self._refused_by_foreigner()
-        elif failure.fault is TlsFault.OWN_FAILURE:
-            cause = failure.cause
-            _log.failure("A callback of TLS failed; the peer is refused", Failure(cause, type(cause), None))
-        problem = tls_error(failure.fault, self._action, alert=failure.alert, detail=failure.detail)
-        problem.__cause__ = failure.cause
-        return problem
-
-    def _refused_by_foreigner(self) -> SocketException:
-        reason = self._foreign_refusal
-        if isinstance(reason, VerificationError):
-            row = row_of_result(ChainValidationResult.INVALID_NAME)
-            problem = SocketException(
-                f"{self._action}: the certificate was not accepted: {row.meaning}; {row.advice}",
-                hresult=row.hresult,
-            )
-        else:
-            problem = tls_error(TlsFault.CERTIFICATE_REFUSED, self._action, detail=str(reason))
-        problem.__cause__ = reason
-        return problem
+        return explain(failure, self._connection, self._foreign_refusal, self._action)
 
     def _fail(self, problem: SocketException, *, at_once: bool = False) -> None:
         """End the connection in a bad way; whoever is above hears of it when the transport is gone."""

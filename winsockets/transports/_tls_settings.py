@@ -1,0 +1,107 @@
+"""What TLS contexts of both roles have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ssl import TLSVersion
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from OpenSSL import SSL
+from OpenSSL.crypto import X509, X509StoreFlags
+
+from winsockets.certificates import Certificate
+from winsockets.certificates._revocation import load_revocation_list
+from winsockets.certificates._system import system_roots
+from winsockets.errors import InvalidArgumentError
+
+__all__ = ["TlsSettings", "check_settings"]
+
+_VERSIONS = (TLSVersion.TLSv1, TLSVersion.TLSv1_1, TLSVersion.TLSv1_2, TLSVersion.TLSv1_3)
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+# What TLS 1.0 and 1.1 have: SHA-1 everywhere, which OpenSSL allows at its lowest level only.
+_OLD_CIPHERS = _CIPHERS + ":ECDHE+AES:@SECLEVEL=0"
+_OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+class TlsSettings(NamedTuple):
+    """What contexts of both roles have, checked."""
+
+    minimum: TLSVersion
+    maximum: TLSVersion
+    protocols: tuple[bytes, ...]
+    roots: tuple[x509.Certificate, ...]
+    revocation_lists: tuple[x509.CertificateRevocationList, ...]
+
+    def context(self, method: int, certificate: Certificate | None, purpose: str) -> SSL.Context:
+        """Build an OpenSSL context.
+
+        Raises:
+            InvalidArgumentError: OpenSSL takes the certificate or its key for unusable.
+        """
+        context = SSL.Context(method)
+        context.set_min_proto_version(self.minimum)
+        context.set_max_proto_version(self.maximum)
+        old = self.minimum < TLSVersion.TLSv1_2
+        context.set_cipher_list((_OLD_CIPHERS if old else _CIPHERS).encode())
+        context.set_options(_OPTIONS)
+        # An idle connection does without its two buffers of a record each.
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+        if certificate is not None:
+            key: Any = certificate._private_key_for(purpose)
+            try:
+                context.use_certificate(certificate._x509)
+                for one in certificate.intermediates:
+                    context.add_extra_chain_cert(one._x509)
+                context.use_privatekey(key)
+                context.check_privatekey()
+            except SSL.Error as problem:
+                raise InvalidArgumentError(
+                    f"{purpose} with the certificate of {certificate.subject!r}: OpenSSL does not take it "
+                    f"({problem}); get one with an RSA key of 2048 bits or an elliptic curve"
+                ) from problem
+        self._trust(context)
+        return context
+
+    def _trust(self, context: SSL.Context) -> None:
+        store = context.get_cert_store()
+        assert store is not None
+        flags = X509StoreFlags.PARTIAL_CHAIN
+        for root in self.roots:
+            store.add_cert(X509.from_cryptography(root))
+        for revoked in self.revocation_lists:
+            store.add_crl(revoked)
+            flags |= X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL
+        store.set_flags(flags)
+
+
+def check_settings(
+    *,
+    minimum: TLSVersion,
+    maximum: TLSVersion,
+    protocols: Sequence[str],
+    trust_roots: Iterable[Certificate],
+    exclusive_trust_roots: Iterable[Certificate],
+    revocation_lists: Iterable[bytes],
+) -> TlsSettings:
+    for name, version in (("minimum", minimum), ("maximum", maximum)):
+        if version not in _VERSIONS:
+            raise InvalidArgumentError(
+                f"{name}: {version!r} is not offered; use TLSVersion.TLSv1_2 or TLSv1_3, or for old peers "
+                "TLSv1 or TLSv1_1"
+            )
+    if minimum > maximum:
+        raise InvalidArgumentError(
+            f"minimum: {minimum.name} is above the maximum, {maximum.name}; lower the one or raise the other"
+        )
+    names = tuple(protocol.encode() for protocol in protocols)
+    if not all(0 < len(name) < 256 for name in names):
+        raise InvalidArgumentError(f"protocols: {list(protocols)!r} has a name not of 1 to 255 bytes")
+    exclusive = tuple(root._x509 for root in exclusive_trust_roots)
+    return TlsSettings(
+        minimum,
+        maximum,
+        names,
+        exclusive or (*system_roots(), *(root._x509 for root in trust_roots)),
+        tuple(map(load_revocation_list, revocation_lists)),
+    )
