@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -257,6 +259,21 @@ def test_an_error_of_whoever_waits_is_his_own(wait) -> None:
     operation.callback(7)
     assert isinstance(outcome(failing), KeyError)
     assert outcome(waiting) == 7
+
+
+@ways
+@pytest.mark.parametrize("looked_at", [False, True], ids=["awaited only", "with a callback"])
+def test_an_operation_that_is_kept_lets_go_of_whoever_waited(wait, looked_at: bool) -> None:
+    """What goes on afterwards is not its business."""
+    operation: AsyncOperation[int] = AsyncOperation()
+    waiting = weakref.ref(wait(operation))
+    if looked_at:
+        operation.addCallback(lambda value: value)
+    gc.collect()
+    assert waiting() is not None
+    operation.callback(7)
+    gc.collect()
+    assert waiting() is None
 
 
 @ways
