@@ -9,9 +9,14 @@ from functools import cache
 from typing import Any
 
 import trustme
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from winsockets.certificates import Certificate
-from winsockets.transports import TlsClientContext, TlsServerContext
+from winsockets.errors import SocketException
+from winsockets.foundation import DEFAULT_LIMITS, Limits
+from winsockets.testing import connect_protocols
+from winsockets.transports import StreamProtocol, TlsClientContext, TlsLayer, TlsServerContext
 from winsockets.transports._tls_engine import TlsEngine, TlsState
 
 HOST = "test.example"
@@ -165,3 +170,82 @@ def between(first: TlsEngine, second: TlsEngine) -> None:
             second.receive(output_of(first))
         if second.output:
             first.receive(output_of(second))
+
+
+# Connections in memory
+
+
+class Pair:
+    """A client's and a server's layer, connected in memory; nothing moves before ``turn()``.
+
+    Args:
+        creator: of the client's connections.
+        context: of the server.
+        limits: of both.
+        client: options of the client's layer.
+        server: options of the server's layer.
+        faults: options of the way between them.
+    """
+
+    def __init__(
+        self,
+        creator: Any = None,
+        context: Any = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        client: dict[str, Any] | None = None,
+        server: dict[str, Any] | None = None,
+        **faults: Any,
+    ) -> None:
+        self.clock = Clock()
+        self.announced: list[StreamProtocol] = []
+        self.failures: list[SocketException] = []
+
+        def make(role: bool, creator: Any, options: dict[str, Any] | None) -> TlsLayer:
+            return TlsLayer(
+                StreamProtocol(self.clock, limits, self.announced.append),
+                creator,
+                server=role,
+                reactor=self.clock,
+                limits=limits,
+                on_failed=lambda _, problem: self.failures.append(problem),
+                **options or {},
+            )
+
+        self.client = make(False, creator or client_context().for_host(HOST, "1"), client)
+        self.server = make(True, context or server_context(), server)
+        self.transports = connect_protocols(self.client, self.server, self.clock, **faults)
+
+    def turn(self, times: int = 8) -> None:
+        """Let everything arrive that is on its way, and what is sent in answer."""
+        for _ in range(times):
+            self.clock.advance(0)
+
+    def open(self) -> Pair:
+        """Let them shake hands, and expect it to go well."""
+        self.turn()
+        assert self.client.information is not None, self.failures
+        assert self.server.information is not None, self.failures
+        return self
+
+    def end(self) -> None:
+        """Close both, and expect nothing to be left."""
+        for layer in (self.client, self.server):
+            if not layer.protocol.lost and layer.protocol.transport is not None:
+                layer.protocol.close()
+            elif not layer.protocol.lost:
+                layer.abortConnection()
+        self.turn()
+        self.clock.advance(60)
+        self.turn()
+        assert not self.clock.getDelayedCalls()
+
+
+def outcome(operation: Any) -> Any:
+    """What an operation that is over gave, or the exception it failed with."""
+    assert operation.called, "it is not over"
+    result = operation.result
+    if isinstance(result, Failure):
+        operation.addErrback(lambda _: None)
+        return result.value
+    return operation.get_results()

@@ -425,9 +425,10 @@ class TlsLayer(Protocol):
             self._serve()
 
     def _serve(self) -> None:
-        if self.source is not None:
-            self.source.write_ready()
-            if self._source_waits:
+        source = self.source
+        if source is not None:
+            source.write_ready()
+            if self._source_waits and source.pending:
                 self._serve_soon()
 
     @property
