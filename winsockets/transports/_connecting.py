@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
@@ -218,9 +218,8 @@ class _Attempt:
 
     def buildProtocol(self, address: IAddress) -> IProtocol | None:
         """Called by the transport when it is connected; without a protocol it closes the connection."""
-        connection = self._connection
-        if connection is None:
-            return None
+        # An attempt that was abandoned does not get here.
+        connection = cast(_Connection, self._connection)
         self._building = True
         try:
             protocol = connection.factory.buildProtocol(address)
