@@ -171,13 +171,13 @@ class PeerVerification:
         Args:
             action: what was attempted, and with whom.
         """
-        results = [result for result in self.results if result not in self._ignorable]
-        if self._failure is not None or not results:
-            problem = tls_error(
-                TlsFault.CERTIFICATE_REFUSED if self._failure is None else TlsFault.OWN_FAILURE, action
-            )
+        if self._failure is not None:
+            problem = tls_error(TlsFault.OWN_FAILURE, action)
             problem.__cause__ = self._failure
             return problem
+        results = [result for result in self.results if result not in self._ignorable]
+        if not results:
+            return tls_error(TlsFault.CERTIFICATE_REFUSED, action)
         row = row_of_result(results[0])
         certificate = self.certificate
         whose = (
