@@ -286,6 +286,22 @@ def test_a_coroutine_runs_in_a_context_of_its_own(thing: Thing) -> None:
     assert thing.calls == ["one"]
 
 
+def test_an_error_that_was_reported_before_is_not_logged_for_each_handler_that_it_ends(
+    thing: Thing, logged
+) -> None:
+    """One lost connection may end many, and the end of the program all of them."""
+    problem = SocketException("gone")
+    vars(problem)["_reported"] = True
+
+    async def handler(sender: Thing, args: str) -> None:
+        raise problem
+
+    thing.happened.add(handler)
+    thing.happened.add(handler)
+    thing.happened.fire(thing, "now")
+    assert logged() == []
+
+
 def test_the_failure_of_a_deferred_or_an_operation_that_is_returned_is_logged(thing: Thing, logged) -> None:
     """``lambda sender, args: socket.send_async(...)`` is a handler too."""
     pending: list[Deferred[None]] = [Deferred(), AsyncOperation()]

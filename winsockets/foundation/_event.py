@@ -62,7 +62,9 @@ def call_handler(
 
 
 def _failed(failure: Failure, name: str, args: Any, on_failure: Callable[[Any], None] | None) -> None:
-    _log.failure("A handler of {event} failed for {args}", failure=failure, event=name, args=args)
+    # An error that needs no report, or has had one, brings none for each handler that it ends.
+    if "_reported" not in vars(failure.value):
+        _log.failure("A handler of {event} failed for {args}", failure=failure, event=name, args=args)
     if on_failure is not None:
         on_failure(args)
 

@@ -168,7 +168,10 @@ class StreamTransport(tcp.Connection):
         if number:
             return translate(OSError(number, os.strerror(number)), action)
         # The system sees no error: the reactor ends all connections that there are when it stops.
-        return ConnectionAbortError(f"{action}: closed because the reactor stops")
+        problem = ConnectionAbortError(f"{action}: closed because the reactor stops")
+        # The program ends: whoever waits is told, the log is not.
+        vars(problem)["_reported"] = True
+        return problem
 
     def _receive_rest_soon(self) -> None:
         if self._receiving_rest is None:
