@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from OpenSSL import SSL
@@ -65,6 +66,8 @@ class TlsLayer(Protocol):
     """
 
     vector_limit = 64
+    # Twisted's contexts ask the factory of a connection for application protocols.
+    factory: Any = SimpleNamespace(wrappedFactory=None)
 
     def __init__(
         self,

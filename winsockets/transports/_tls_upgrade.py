@@ -56,7 +56,7 @@ class TlsFactory(ServerFactory):
         on_failed: Callable[[TlsLayer, SocketException], None] | None = None,
     ) -> None:
         self._creator = creator
-        self._factory = factory
+        self.wrappedFactory = factory
         self._server = server
         self._reactor = reactor
         self._limits = limits
@@ -65,18 +65,18 @@ class TlsFactory(ServerFactory):
 
     def doStart(self) -> None:
         """Tell the factory of the stream protocols."""
-        self._factory.doStart()
+        self.wrappedFactory.doStart()
 
     def doStop(self) -> None:
         """Tell the factory of the stream protocols."""
-        self._factory.doStop()
+        self.wrappedFactory.doStop()
 
     def buildProtocol(self, addr: IAddress | None) -> TlsLayer | None:
         """Build one, unless the other factory builds none."""
-        protocol = self._factory.buildProtocol(cast(IAddress, addr))
+        protocol = self.wrappedFactory.buildProtocol(cast(IAddress, addr))
         if protocol is None:
             return None
-        return TlsLayer(
+        layer = TlsLayer(
             cast(StreamProtocol, protocol),
             self._creator,
             server=self._server,
@@ -85,6 +85,8 @@ class TlsFactory(ServerFactory):
             require_close_notify=self._require_close_notify,
             on_failed=self._on_failed,
         )
+        layer.factory = self
+        return layer
 
 
 def upgrade_to_tls(
