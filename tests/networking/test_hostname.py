@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import socket
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from winsockets.errors import InvalidArgumentError
 from winsockets.foundation import IStringable
 from winsockets.networking import HostName, HostNameType
-from winsockets.networking._hostname import as_host_name
+from winsockets.networking._hostname import as_host_name, system_host_name
 
 texts = st.text(max_size=40) | st.from_regex(r"[a-z0-9ä.-]{1,30}", fullmatch=True)
 
@@ -147,3 +148,21 @@ def test_entry_points_take_text_for_a_host_name():
         as_host_name(None, "remote_host_name")
     with pytest.raises(TypeError):
         as_host_name(b"example.com")
+
+
+@given(st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16))
+def test_what_the_system_wrote_need_not_be_read(raw):
+    """It is the HostName that reading it would give."""
+    text = socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+    for address in (text, f"{text}%3") if len(raw) == 16 else (text,):
+        read, made = HostName(address), system_host_name(address)
+        for name in ("raw_name", "canonical_name", "display_name", "type", "ip_information"):
+            assert getattr(made, name) == getattr(read, name)
+
+
+@pytest.mark.parametrize(
+    "address", ["::ffff:192.0.2.1", "::192.0.2.1", "64:ff9b::1.2.3.4", "::ffff:192.0.2.1%7"]
+)
+def test_an_address_that_systems_write_differently_is_read(address):
+    """With a dotted quad at its end or without."""
+    assert system_host_name(address) == HostName(address)

@@ -297,3 +297,70 @@ async def test_a_stream_from_before_the_connection_leads_to_the_peer_or_nowhere(
             with pytest.raises(IllegalMethodCallError, match="connected"):
                 stream.write_async(b"lost")
         assert [(await anext(messages)).data for _ in range(3)] == [b"before", b"after", b"after"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_batch_is_sent_with_its_flush():
+    """Of the peer's stream or another; each write is a datagram and ends with its size."""
+    receiver, messages = await receiver_on("127.0.0.1")
+    async with receiver, await connected_to(receiver) as peer, DatagramSocket() as other:
+        to_it = await other.get_output_stream_async("127.0.0.1", receiver.information.local_port)
+        for stream in (peer.output_stream, to_it):
+            datagrams = [bytes([number]) * 100 for number in range(150)]
+            writes = [stream.write_async(datagram) for datagram in datagrams[:-1]]
+            writes.append(stream.write_async(bytearray(datagrams[-1])))
+            assert writes[-1].status is AsyncStatus.STARTED
+            assert await stream.flush_async() is True
+            assert {write.get_results() for write in writes} == {100}
+            assert [(await anext(messages)).data for _ in datagrams] == datagrams
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_flush_waits_for_the_writes_of_both_families():
+    """Whichever stream it is asked of, used or not; the first failure is that of the flush."""
+    four, messages4 = await receiver_on("127.0.0.1")
+    six, messages6 = await receiver_on("::1")
+    async with four, six, DatagramSocket() as socket:
+        to_four = await socket.get_output_stream_async("127.0.0.1", four.information.local_port)
+        to_six = await socket.get_output_stream_async("::1", six.information.local_port)
+        unused = await socket.get_output_stream_async("127.0.0.1", 9)
+        assert await unused.flush_async() is True
+        await to_four.write_async(b"1")
+        for flushed in (to_four, to_six, unused):
+            to_four.write_async(b"2")
+            to_six.write_async(b"3")
+            write = to_six.write_async(b"4")
+            assert await flushed.flush_async() is True
+            assert write.get_results() == 1
+        failed = [to_six.write_async(b"5"), to_six.write_async(bytes(65_528))]
+        with pytest.raises(MessageTooLongError):
+            await to_four.flush_async()
+        assert isinstance(outcome(failed[1]), MessageTooLongError)
+        assert [(await anext(messages4)).data for _ in range(4)] == [b"1"] + [b"2"] * 3
+        assert [(await anext(messages6)).data for _ in range(7)] == [b"3", b"4"] * 3 + [b"5"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_new_hop_limit_is_for_what_is_written_after_it():
+    """What is held back leaves before."""
+    receiver, messages = await receiver_on("127.0.0.1")
+    async with receiver, await connected_to(receiver) as socket:
+        writes = [socket.output_stream.write_async(b"x") for _ in range(3)]
+        socket.control.outbound_unicast_hop_limit = 7
+        assert {write.status for write in writes} == {AsyncStatus.COMPLETED}
+        assert [(await anext(messages)).data for _ in range(3)] == [b"x"] * 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_closing_sends_what_was_held_back():
+    """It was handed in before; cancelling all takes it back."""
+    receiver, messages = await receiver_on("127.0.0.1")
+    async with receiver:
+        socket = await connected_to(receiver)
+        writes = [socket.output_stream.write_async(bytes([number])) for number in range(3)]
+        await socket.cancel_io_async()
+        assert {status_of(write) for write in writes[1:]} == {SocketErrorStatus.OPERATION_ABORTED}
+        writes = [socket.output_stream.write_async(bytes([number])) for number in (7, 8, 9)]
+        socket.close()
+        assert {write.get_results() for write in writes} == {1}
+        assert [(await anext(messages)).data for _ in range(4)] == [b"\0", b"\7", b"\x08", b"\t"]

@@ -89,13 +89,36 @@ def test_each_that_is_awaited_leaves_at_once(connected):
 def test_those_that_are_flushed_leave_together(connected, family):
     """But for the first, of which nobody can know that others follow; each arrives as one datagram."""
     with watched_pair(connected, family) as (transport, skt, far, to):
-        for _ in range(2):
-            operations = [transport.send(datagram, to) for datagram in numbered(50)]
-            assert [operation.status for operation in operations] == [COMPLETED] + [STARTED] * 49
+        operations = [transport.send(datagram, to) for datagram in numbered(50)]
+        assert [operation.status for operation in operations] == [COMPLETED] + [STARTED] * 49
+        assert transport.flush().get_results() is True
+        assert {operation.get_results() for operation in operations} == {100}
+        assert skt.calls == [("send" if connected else "sendto", 100), ("sendmsg", 4900)]
+        assert drained(far) == numbered(50)
+
+
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_batch_after_batch_leaves_whole():
+    """Whoever has flushed one is about to write another; until that turn ends, or something is awaited."""
+    with watched_pair() as (transport, skt, far, to):
+        for _ in range(3):
+            for datagram in numbered(50):
+                transport.send(datagram, to)
+            assert await transport.flush() is True
+        assert skt.calls == [("send", 100), ("sendmsg", 4900), ("sendmsg", 5000), ("sendmsg", 5000)]
+        assert drained(far) == numbered(50) * 3
+        await turns(2)
+        assert transport.send(b"at once", to).status is COMPLETED
+
+
+def test_one_that_is_flushed_is_no_batch():
+    """Writing and flushing by turns sends at once."""
+    with watched_pair() as (transport, _, far, to):
+        for datagram in numbered(3):
+            assert transport.send(datagram, to).status is COMPLETED
             assert transport.flush().get_results() is True
-            assert {operation.get_results() for operation in operations} == {100}
-        assert skt.calls == [("send" if connected else "sendto", 100), ("sendmsg", 4900)] * 2
-        assert drained(far) == numbered(50) * 2
+        assert drained(far) == numbered(3)
 
 
 @on_linux

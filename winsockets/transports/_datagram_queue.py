@@ -21,7 +21,8 @@ _new: Any = object.__new__
 
 def _cancel(operation: Deferred[Any]) -> None:
     entry = cast("Sending | Flush", operation)
-    entry.holder.take_back(entry)
+    sending = entry.sending if isinstance(entry, Flush) else entry.holder
+    sending.take_back(entry)
 
 
 class Sending(AsyncOperationWithProgress[int, int]):
@@ -87,14 +88,14 @@ class Flush(AsyncOperation[bool]):
     _canceller = staticmethod(_cancel)
 
     failure: SocketException | None = None
-    holder: DatagramSending
-    """Sends them."""
+    sending: DatagramSending
+    """Sends them. Not a holder: who awaits this has released everything already."""
 
     @classmethod
-    def of(cls, holder: DatagramSending) -> Flush:
+    def of(cls, sending: DatagramSending) -> Flush:
         """Make one; as quickly as a write."""
         operation: Flush = _new(cls)
-        operation.holder = holder
+        operation.sending = sending
         return operation
 
     def end_if_complete(self) -> None:

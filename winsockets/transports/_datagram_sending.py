@@ -40,7 +40,8 @@ class DatagramSending(ABC):
     first yet, begins a batch: it is held back, with those that follow it to the same destination, until
     somebody awaits one of them or calls ``flush`` or ``send_many``, until something is sent elsewhere, until
     there are ``limits.datagram_batch`` of them, or until the end of the turn, whichever is first. Then all
-    leave, those of one size in as few calls as the system allows.
+    leave, those of one size in as few calls as the system allows. What follows the flush of a batch in the
+    same turn, before an await, begins the next batch.
 
     Args:
         skt: the socket, which does not block.
@@ -204,8 +205,9 @@ class DatagramSending(ABC):
 
         Source: WinRT IOutputStream.FlushAsync.
         """
-        self._burst = False
         held = self.held is not None
+        # Whoever flushes a batch is about to write the next one, more often than not.
+        self._burst = self.held is not None and len(self.held.payloads) > 1
         if not (held or self._waiting or self._untold):
             return AsyncOperation.from_result(True)
         if not held and self._waiting:
