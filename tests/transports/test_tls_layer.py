@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -218,6 +219,19 @@ def test_a_close_does_not_wait_long_for_a_peer_that_does_not_close() -> None:
     pair.clock.advance(0.2)
     pair.turn()
     assert pair.client.protocol.lost
+    pair.end()
+
+
+@pytest.mark.parametrize("patience", [0.0, 1.0])
+def test_whoever_has_less_patience_with_closing_waits_less(patience: float) -> None:
+    """The peer sees an end all the same, and no reset."""
+    pair = Pair(limits=replace(DEFAULT_LIMITS, close_timeout=patience)).open()
+    pair.client.protocol.close()
+    pair.turn()
+    pair.clock.advance(patience)
+    pair.turn()
+    assert pair.client.protocol.lost
+    assert outcome(pair.server.protocol.read(1)) == b""
     pair.end()
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from winsockets.errors._exceptions import ResetByPeerError, SocketException
 from winsockets.errors._hresult import HResult
 
-__all__ = ["TlsFault", "alert_name", "alert_number", "tls_error"]
+__all__ = ["TlsFault", "alert_number", "tls_error"]
 
 _SEC_E_INTERNAL_ERROR = HResult(0x80090304)
 _SEC_E_INVALID_TOKEN = HResult(0x80090308)
@@ -126,11 +126,6 @@ _ALERTS = {
     ),
 }
 _NUMBERS = {alert.name: number for number, alert in _ALERTS.items()}
-
-
-def alert_name(number: int) -> str:
-    """Give the name of an alert as RFC 8446 has it; the number itself for one that is not known."""
-    return _ALERTS[number].name if number in _ALERTS else str(number)
 
 
 def alert_number(name: str) -> int | None:

@@ -52,7 +52,7 @@ class TlsLayer(Protocol):
       wait here for room; while they do, nothing more is taken.
     - Closing the sending direction sends close_notify; receiving goes on (RFC 8446 section 6.1).
     - Closing sends close_notify, ends TCP's sending direction, and waits for the peer to do the same, at
-      most ``limits.close_notify_timeout``.
+      most ``limits.close_notify_timeout`` and half of ``limits.close_timeout``.
     - A stream that ends without the peer's close_notify was cut: CONNECTION_RESET_BY_PEER.
 
     Args:
@@ -332,12 +332,15 @@ class TlsLayer(Protocol):
             self._on_failed(self, problem)
 
     def _linger(self) -> None:
-        """Let a refused client read the alert: a close with bytes of it unread would take that away."""
+        """Let the peer read the last words: a close with bytes of it unread would take those away."""
+        # Before the protocol above gives up, which is a reset.
+        patience = min(self._limits.close_timeout / 2, self._limits.close_notify_timeout)
+        if not patience:
+            self._sink.loseConnection()
+            return
         self._sink.loseWriteConnection()
         self._sink.resumeProducing()
-        self._timer = self._reactor.callLater(
-            min(self._limits.close_timeout, self._limits.close_notify_timeout), self._finish_lingering
-        )
+        self._timer = self._reactor.callLater(patience, self._finish_lingering)
 
     def _finish_lingering(self) -> None:
         self._timer = None
