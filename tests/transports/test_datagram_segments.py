@@ -15,6 +15,7 @@ from winsockets.transports import _datagram_segments
 from winsockets.transports._datagram_segments import (
     SegmentedSends,
     accept_coalesced,
+    divided,
     run_length,
     segment_size,
 )
@@ -135,3 +136,13 @@ def test_the_size_of_the_pieces_is_among_what_comes_with_them():
     assert segment_size([other, size]) == 1200
     assert segment_size([other]) == segment_size([]) == 0
     assert segment_size([(socket.IPPROTO_UDP, 104, b"x")]) == 0
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(1, 310))
+def test_a_piece_is_its_datagrams(data, size):
+    """All of one size but the last."""
+    datagrams = divided(memoryview(data), size)
+    assert b"".join(datagrams) == data
+    assert {len(datagram) for datagram in datagrams[:-1]} <= {size}
+    assert 0 < len(datagrams[-1]) <= size
+    assert {type(datagram) for datagram in datagrams} == {bytes}

@@ -282,14 +282,19 @@ class DatagramSocket(Closing):
 
         Source: WinRT DatagramSocket.GetOutputStreamAsync.
         """
+        if len(arguments) == 2 and type(arguments[0]) is HostName and arguments[0].type in _NUMERIC:
+            # An echo server comes here for each datagram: what needs no lookup needs no coroutine.
+            host, service = arguments
+            port = remote_port(as_service_name(service, "remote_service_name"), "udp")
+            self._link.check_open("get_output_stream_async")
+            return self._stream_at_once(host, port)
         target = self._target("get_output_stream_async", arguments)
         self._link.check_open("get_output_stream_async")
         if target.local_host is not None or target.local_port:
             self._link.check_settled("get_output_stream_async")
             return self._link.open(self._stream_from(target), "get_output_stream_async")
         if target.host.type in _NUMERIC:
-            # An echo server comes here for each datagram: what needs no lookup needs no coroutine.
-            return self._stream_at_once(target)
+            return self._stream_at_once(target.host, target.port)
         return self._link.run(self._stream_to(target), "get_output_stream_async")
 
     async def _stream_to(self, target: _Target) -> DatagramOutputStream:
@@ -303,9 +308,9 @@ class DatagramSocket(Closing):
         self._link.bind(sources, target.local_port)
         return DatagramOutputStream(self._link, destination)
 
-    def _stream_at_once(self, target: _Target) -> AsyncOperation[DatagramOutputStream]:
+    def _stream_at_once(self, host: HostName, port: int) -> AsyncOperation[DatagramOutputStream]:
         try:
-            destination = self._link.choose([literal_address(target.host, target.port)])
+            destination = self._link.choose([literal_address(host, port)])
         except SocketException as problem:
             return AsyncOperation.from_error(problem)
         return AsyncOperation.from_result(DatagramOutputStream(self._link, destination))

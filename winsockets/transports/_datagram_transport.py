@@ -16,7 +16,7 @@ from zope.interface import Interface, implementer
 from winsockets.errors import SocketErrorStatus, SocketException, translate
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
-from winsockets.transports._datagram_segments import accept_coalesced, segment_size
+from winsockets.transports._datagram_segments import accept_coalesced, divided, segment_size
 from winsockets.transports._datagram_sending import DatagramSending, describe_name
 from winsockets.transports._packet_info import ANCILLARY_SIZE, Ancillary, ask_for_destination
 
@@ -166,7 +166,7 @@ class DatagramTransport(DatagramSending):
             length, ancillary, _, source = self.socket.recvmsg_into([_PIECE], ANCILLARY_SIZE)
             piece = _PIECE[:length]
             if ancillary and (size := segment_size(ancillary)):
-                return [bytes(piece[at : at + size]) for at in range(0, length, size)], ancillary, source
+                return divided(piece, size), ancillary, source
             return (bytes(piece),), ancillary, source
         # A byte more than there may be shows what was cut, on every system.
         size = self._limits.datagram_size + 1
