@@ -76,9 +76,28 @@ ADDITIONS = {
     },
     "RoundTripTimeStatistics": {"count", "index"},
     "StreamSocket": {"from_endpoint", "from_protocol", "wait_closed_async"},
-    "StreamSocketControl": {"limits"},
+    "StreamSocketControl": {
+        "application_protocols",
+        "exclusive_trust",
+        "limits",
+        "require_close_notify",
+        "server_certificate_revocation_lists",
+        "trusted_server_certificates",
+    },
+    "StreamSocketInformation": {"application_protocol", "client_certificate"},
     "StreamSocketListener": {"connections", "pause", "resume", "wait_closed_async"},
-    "StreamSocketListenerControl": {"limits", "max_connections"},
+    "StreamSocketListenerControl": {
+        "application_protocols",
+        "client_certificate_policy",
+        "client_certificate_revocation_lists",
+        "limits",
+        "max_connections",
+        "min_protection_level",
+        "require_close_notify",
+        "server_certificates",
+        "trusted_client_certificates",
+    },
+    "StreamSocketListenerInformation": {"failed_handshakes"},
 }
 """What classes have beyond WinRT's; the statistics are named tuples."""
 

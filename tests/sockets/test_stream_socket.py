@@ -172,7 +172,7 @@ async def test_a_socket_shows_its_peer_and_its_state():
         (("localhost", None), TypeError),
         ((7, "80"), TypeError),
         (("localhost", "80", SocketProtectionLevel.SSL), InvalidArgumentError),
-        (("localhost", "80", SocketProtectionLevel.TLS12), SocketException),
+        (("localhost", "80", SocketProtectionLevel.TLS11), InvalidArgumentError),
         ((None,), InvalidArgumentError),
         (("localhost",), TypeError),
         ((), TypeError),

@@ -79,6 +79,11 @@ class Limits:
     """Connections taken from one listener in a turn of the reactor, so that a storm of connects does
     not starve the connections there are."""
 
+    handshakes: int = 256
+    """TLS handshakes that one listener has under way at once; at the bound accepting pauses. As many as a
+    core does in a quarter of a second; clients who say nothing hold some 10 MiB, and no longer than
+    handshake_timeout."""
+
     datagrams_per_turn: int = 64
     """Datagrams taken from one socket in a turn, so that a flooding sender does not starve the others."""
 

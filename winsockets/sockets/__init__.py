@@ -4,7 +4,7 @@ from winsockets.sockets._datagram_control import DatagramSocketControl
 from winsockets.sockets._datagram_information import DatagramSocketInformation
 from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
 from winsockets.sockets._datagram_socket import DatagramSocket
-from winsockets.sockets._kinds import SocketProtectionLevel, SocketQualityOfService
+from winsockets.sockets._kinds import SocketProtectionLevel, SocketQualityOfService, SocketSslErrorSeverity
 from winsockets.sockets._listener import (
     StreamSocketListener,
     StreamSocketListenerConnectionReceivedEventArgs,
@@ -24,6 +24,7 @@ __all__ = [
     "RoundTripTimeStatistics",
     "SocketProtectionLevel",
     "SocketQualityOfService",
+    "SocketSslErrorSeverity",
     "StreamSocket",
     "StreamSocketControl",
     "StreamSocketInformation",

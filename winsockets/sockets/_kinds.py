@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from winsockets.errors import E_NOTIMPL, InvalidArgumentError, SocketException
-
-__all__ = ["SocketProtectionLevel", "SocketQualityOfService", "check_plain", "check_unprotected"]
+__all__ = ["SocketProtectionLevel", "SocketQualityOfService", "SocketSslErrorSeverity"]
 
 
 class SocketProtectionLevel(IntEnum):
-    """How a connection is protected; a level allows everything below it.
+    """How a connection is protected; a TLS level allows every lower version down to the floor.
+
+    UNSPECIFIED is the best that both sides have. The floor is ``control.min_protection_level``. SSL 3, null
+    ciphers and Bluetooth are not offered.
 
     Source: WinRT SocketProtectionLevel.
     """
@@ -38,54 +39,15 @@ class SocketQualityOfService(IntEnum):
     LOW_LATENCY = 1
 
 
-_TLS = frozenset(
-    {
-        SocketProtectionLevel.TLS10,
-        SocketProtectionLevel.TLS11,
-        SocketProtectionLevel.TLS12,
-        SocketProtectionLevel.TLS13,
-        SocketProtectionLevel.UNSPECIFIED,
-    }
-)
+class SocketSslErrorSeverity(IntEnum):
+    """What is to be thought of the errors in a server's certificate.
 
-
-def check_plain(protection_level: int) -> SocketProtectionLevel:
-    """Accept PLAIN_SOCKET for connecting, and refuse the rest.
-
-    Raises:
-        InvalidArgumentError: no such level, or one that is not offered (Bluetooth, SSL 3, null ciphers).
-        SocketException: E_NOTIMPL, a TLS level: this version has no TLS.
+    Source: WinRT SocketSslErrorSeverity.
     """
-    level = _level(protection_level)
-    if level in _TLS:
-        raise SocketException(
-            f"protection_level: this version has no TLS, so {level.name} cannot be reached; use PLAIN_SOCKET",
-            hresult=E_NOTIMPL,
-        )
-    if level is not SocketProtectionLevel.PLAIN_SOCKET:
-        raise InvalidArgumentError(f"protection_level: {level.name} is not offered; use PLAIN_SOCKET")
-    return level
 
-
-def check_unprotected(protection_level: int) -> None:
-    """Accept PLAIN_SOCKET for listening, and refuse the rest: a TCP listener has no other level.
-
-    Raises:
-        InvalidArgumentError: another level, or none at all.
-
-    Source: WinRT StreamSocketListener.BindServiceNameAsync.
-    """
-    level = _level(protection_level)
-    if level is not SocketProtectionLevel.PLAIN_SOCKET:
-        raise InvalidArgumentError(
-            f"protection_level: a listener takes PLAIN_SOCKET only, not {level.name}; leave it out"
-        )
-
-
-def _level(protection_level: int) -> SocketProtectionLevel:
-    try:
-        return SocketProtectionLevel(protection_level)
-    except ValueError as problem:
-        raise InvalidArgumentError(
-            f"protection_level: {protection_level!r} is not a SocketProtectionLevel"
-        ) from problem
+    NONE = 0
+    """There are none."""
+    IGNORABLE = 1
+    """A program may connect in spite of all of them (``control.ignorable_server_certificate_errors``)."""
+    FATAL = 2
+    """At least one of them cannot be ignored."""

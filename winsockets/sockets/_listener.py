@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import gatherResults
+from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
 from winsockets.errors import IllegalMethodCallError, ObjectClosedError, OperationAbortedError
@@ -17,7 +18,7 @@ from winsockets.networking._hostname import as_host_name
 from winsockets.networking._services import as_service_name, local_port
 from winsockets.sockets._closing import Closing
 from winsockets.sockets._connections import ConnectionQueue, Connections
-from winsockets.sockets._kinds import SocketProtectionLevel, check_unprotected
+from winsockets.sockets._kinds import SocketProtectionLevel
 from winsockets.sockets._link import from_reactor_thread, global_reactor
 from winsockets.sockets._stream_control import (
     StreamSocketControl,
@@ -26,6 +27,7 @@ from winsockets.sockets._stream_control import (
     stream_options,
 )
 from winsockets.sockets._stream_socket import StreamSocket
+from winsockets.sockets._tls_serving import Handshakes, HandshakingFactory, serving
 from winsockets.transports import StreamFactory, StreamProtocol
 from winsockets.transports._admission import Admission
 from winsockets.transports._ending import Ending
@@ -61,11 +63,20 @@ class StreamSocketListenerInformation:
 
     def __init__(self) -> None:
         self._port = 0
+        self._failed_handshakes = 0
 
     @property
     def local_port(self) -> str:
         """The port it listens on; "" before it is bound."""
         return str(self._port) if self._port else ""
+
+    @property
+    def failed_handshakes(self) -> int:
+        """How many clients did not get through the TLS handshake (an addition to WinRT)."""
+        return self._failed_handshakes
+
+    def _count_failed(self) -> None:
+        self._failed_handshakes += 1
 
 
 @implementer(IClosable)
@@ -80,6 +91,10 @@ class StreamSocketListener(Closing):
     At ``control.max_connections``, and while no descriptor is free, accepting pauses and clients wait in
     the system's backlog, which is the largest the system allows.
 
+    With ``control.server_certificates`` it speaks TLS (an addition to WinRT): ``connection_received`` comes
+    after the handshake. One that fails is logged and counted, and reaches nobody else. At most
+    ``limits.handshakes`` are under way at once, each for at most ``limits.handshake_timeout`` seconds.
+
     Args:
         reactor: an IReactorFDSet, IReactorTime and IReactorPluggableNameResolver; the installed reactor
             when left out.
@@ -90,6 +105,7 @@ class StreamSocketListener(Closing):
     # From binding on.
     _admission: Admission
     _accepted_control: StreamSocketControl
+    _handshakes: Handshakes | None = None
 
     def __init__(self, *, reactor: Any = None) -> None:
         self._reactor = global_reactor(reactor)
@@ -112,7 +128,7 @@ class StreamSocketListener(Closing):
 
     @property
     def information(self) -> StreamSocketListenerInformation:
-        """The local port."""
+        """The local port, and how many handshakes failed."""
         return self._information
 
     # The event
@@ -172,7 +188,7 @@ class StreamSocketListener(Closing):
     def bind_service_name_async(
         self,
         local_service_name: str | int,
-        protection_level: SocketProtectionLevel = SocketProtectionLevel.PLAIN_SOCKET,
+        protection_level: SocketProtectionLevel | None = None,
         /,
     ) -> AsyncOperation[None]:
         """Listen on all local interfaces, IPv6 and IPv4.
@@ -180,7 +196,8 @@ class StreamSocketListener(Closing):
         Args:
             local_service_name: a port, as text or int, or a name from the services file; "" or "0" lets
                 the system choose (see ``information.local_port``).
-            protection_level: PLAIN_SOCKET.
+            protection_level: the highest version of TLS, for a listener with ``control.server_certificates``;
+                left out, the best there is. PLAIN_SOCKET for one without.
 
         Returns:
             An operation without a result; it fails with ADDRESS_ALREADY_IN_USE and its like. After a
@@ -188,23 +205,29 @@ class StreamSocketListener(Closing):
 
         Raises:
             IllegalMethodCallError: no handler is attached, or the listener is bound.
-            InvalidArgumentError: the port is out of range, or the level is another than PLAIN_SOCKET.
+            InvalidArgumentError: the port is out of range; the level is not offered, is below
+                ``control.min_protection_level``, or does not go with the certificates that there are;
+                certificates of clients are wanted and none is trusted; OpenSSL does not take one.
             ObjectClosedError: the listener was closed.
             UnknownServiceError: the services file does not know the name.
 
         Source: WinRT StreamSocketListener.BindServiceNameAsync.
         """
-        check_unprotected(protection_level)
-        return self._bind(None, as_service_name(local_service_name))
+        return self._bind(None, as_service_name(local_service_name), protection_level)
 
     def bind_endpoint_async(
-        self, local_host_name: HostName | str | None, local_service_name: str | int, /
+        self,
+        local_host_name: HostName | str | None,
+        local_service_name: str | int,
+        protection_level: SocketProtectionLevel | None = None,
+        /,
     ) -> AsyncOperation[None]:
         """Listen on the addresses of one local name.
 
         Args:
             local_host_name: an address of this machine, or a name whose addresses are; None for all.
             local_service_name: as for ``bind_service_name_async``.
+            protection_level: likewise (an addition to WinRT).
 
         Returns:
             As ``bind_service_name_async``; CANNOT_ASSIGN_REQUESTED_ADDRESS for an address of another
@@ -216,9 +239,11 @@ class StreamSocketListener(Closing):
         Source: WinRT StreamSocketListener.BindEndpointAsync.
         """
         host = as_host_name(local_host_name) if local_host_name is not None else None
-        return self._bind(host, as_service_name(local_service_name))
+        return self._bind(host, as_service_name(local_service_name), protection_level)
 
-    def _bind(self, host: HostName | None, service: str) -> AsyncOperation[None]:
+    def _bind(
+        self, host: HostName | None, service: str, level: SocketProtectionLevel | None
+    ) -> AsyncOperation[None]:
         if self._closed:
             raise ObjectClosedError("bind: the listener was closed; make a new one")
         if self._bound:
@@ -228,6 +253,7 @@ class StreamSocketListener(Closing):
             raise IllegalMethodCallError(
                 "bind: attach a handler to connection_received (or take connections()) before binding"
             )
+        self._control._serving = serving(self._control, level)
         self._bound = True
         self._control._lock("after the listener was bound")
         operation = AsyncOperation.run(self._listen(host, port))
@@ -248,6 +274,7 @@ class StreamSocketListener(Closing):
             if self._closed:
                 raise OperationAbortedError("bind: aborted by close") from problem
             self._bound = False
+            control._serving = None
             control._unlock()
             raise
         self._binding = None
@@ -256,7 +283,18 @@ class StreamSocketListener(Closing):
     def _port_maker(self, admission: Admission) -> Callable[[str, int], ListeningPort]:
         reactor, limits, options = self._reactor, self._control.limits, stream_options(self._control)
         reception = _Reception(weakref.ref(self), self._queues)
-        factory = StreamFactory(reactor, limits, reception.connected)
+        factory: ServerFactory = StreamFactory(reactor, limits, reception.connected)
+        tls = self._control._serving
+        if tls is not None:
+            handshakes = Handshakes(admission, limits, reception.connected, self._information._count_failed)
+            factory = HandshakingFactory(
+                tls,
+                handshakes,
+                reactor=reactor,
+                limits=limits,
+                require_close_notify=self._control.require_close_notify,
+            )
+            self._handshakes = handshakes
 
         def make(interface: str, port: int) -> ListeningPort:
             return ListeningPort(
@@ -300,8 +338,8 @@ class StreamSocketListener(Closing):
     def close(self) -> None:
         """Stop listening and free the port; accepted sockets live on.
 
-        May be called inside a handler. A pending bind ends with OperationAbortedError. Once is enough,
-        more often does no harm.
+        May be called inside a handler. A pending bind ends with OperationAbortedError, and handshakes that
+        are under way are broken off. Once is enough, more often does no harm.
 
         Source: WinRT StreamSocketListener.Close.
         """
@@ -309,6 +347,9 @@ class StreamSocketListener(Closing):
             return
         self._closed = True
         self._control._lock("after the listener was closed")
+        self._control._serving = None
+        if self._handshakes is not None:
+            self._handshakes.close()
         if self._binding is not None:
             self._binding.cancel()
         ended = [port.stopListening() for port in self._ports if port.connected]

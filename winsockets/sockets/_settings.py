@@ -23,19 +23,32 @@ class Control:
     misspelt, raises AttributeError.
     """
 
-    __slots__ = ("__weakref__", "_locked", "_values")
+    __slots__ = ("__weakref__", "_locked", "_upgradable", "_values")
 
     def __init__(self) -> None:
         self._locked: str | None = None
+        self._upgradable = False
         self._values: dict[str, Any] = {}
 
-    def _lock(self, reason: str) -> None:
-        """Let no property be set from now on; ``reason`` completes "cannot be set"."""
+    def _lock(self, reason: str, *, upgradable: bool = False) -> None:
+        """Let no property be set from now on.
+
+        Args:
+            reason: completes "cannot be set".
+            upgradable: whether those that count in a TLS handshake still can be.
+        """
         self._locked = reason
+        self._upgradable = upgradable
 
     def _unlock(self) -> None:
         """Take back a ``_lock``."""
         self._locked = None
+
+    def _refusal(self, late: str) -> str | None:
+        """Say why a property of a kind can no longer be set; None if it can."""
+        if late == "allowed" or (late == "handshake" and self._upgradable):
+            return None
+        return self._locked
 
 
 class Setting(Generic[_T]):
@@ -46,7 +59,8 @@ class Setting(Generic[_T]):
         check: turns an assigned value into the one to keep; raises when it is not acceptable.
         doc: the property's description.
         late: what setting it too late does: "error" (E_ILLEGAL_METHOD_CALL, naming the property),
-            "ignored", or "allowed".
+            "handshake" (the same, but it is not too late on a plain connection, which may be upgraded to
+            TLS), "ignored", or "allowed".
         changed: called with the control and the value after it was set.
     """
 
@@ -85,10 +99,11 @@ class Setting(Generic[_T]):
     def __set__(self, control: Control, value: _T) -> None:
         """Set the value, if it is acceptable and not too late."""
         kept = self._check(f"{self._owner}.{self._name}", value)
-        if control._locked is not None and self._late != "allowed":
+        reason = control._refusal(self._late)
+        if reason is not None:
             if self._late == "ignored":
                 return
-            raise IllegalMethodCallError(f"{self._owner}.{self._name} cannot be set {control._locked}")
+            raise IllegalMethodCallError(f"{self._owner}.{self._name} cannot be set {reason}")
         control._values[self._name] = kept
         if self._changed is not None:
             self._changed(control, kept)
@@ -98,7 +113,7 @@ class Setting(Generic[_T]):
         return self._name in control._values
 
 
-def flag(default: bool, doc: str) -> Setting[bool]:
+def flag(default: bool, doc: str, late: str = "error") -> Setting[bool]:
     """Make a property that is True or False."""
 
     def check(name: str, value: Any) -> bool:
@@ -106,7 +121,7 @@ def flag(default: bool, doc: str) -> Setting[bool]:
             raise TypeError(f"{name} is True or False, not {value!r}")
         return value
 
-    return Setting(lambda: default, check, doc)
+    return Setting(lambda: default, check, doc, late)
 
 
 def _integer(name: str, value: Any, least: int, most: int) -> int:

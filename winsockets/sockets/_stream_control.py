@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
+from winsockets.certificates import Certificate
+from winsockets.errors import IllegalMethodCallError
 from winsockets.sockets._kinds import SocketQualityOfService
 from winsockets.sockets._settings import (
     Control,
@@ -15,12 +18,30 @@ from winsockets.sockets._settings import (
     limits,
     quality_of_service,
 )
+from winsockets.sockets._tls_properties import (
+    application_protocols,
+    certificate_policy,
+    client_certificate,
+    ignorable_errors,
+    protection_floor,
+    revocation_lists,
+    server_certificates,
+    trusted_certificates,
+)
 from winsockets.transports._socket_options import StreamOptions
+
+if TYPE_CHECKING:
+    from winsockets.sockets._tls_serving import TlsServing
 
 __all__ = ["StreamSocketControl", "StreamSocketListenerControl", "accepted_control", "stream_options"]
 
 _KEEP_ALIVE = "Whether the system probes a silent peer (SO_KEEPALIVE). Default False."
 _NO_DELAY = "Whether small writes leave at once (TCP_NODELAY). Default True."
+_CLOSE_NOTIFY = (
+    "Whether a TLS stream that ends without the peer's close_notify was cut, which is an error. False takes "
+    "it for an end in good order, for peers that never say it. Default True."
+)
+_LISTS = "Revocation lists in PEM or DER. With any, those of all authorities in the chain have to be there. "
 _SEND_BUFFER = "Bytes the system buffers for sending (SO_SNDBUF). Default: the system's, which tunes it."
 
 
@@ -28,47 +49,94 @@ class StreamSocketControl(Control):
     """What can be set on a StreamSocket before it connects.
 
     Setting a property while connecting or later raises IllegalMethodCallError naming it, except
-    ``outbound_buffer_size_in_bytes``, where it has no effect. After a failed connect everything can be set
+    ``outbound_buffer_size_in_bytes``, where it has no effect. What counts in a TLS handshake can also be set
+    on a plain connection, before ``upgrade_to_ssl_async``. After a failed connect everything can be set
     again. On an accepted socket everything is fixed.
 
-    Source: WinRT StreamSocketControl.
+    Source: WinRT StreamSocketControl; ``limits`` and what is about trust, revocation lists, application
+    protocols and close_notify are additions.
     """
 
     __slots__ = ()
 
+    application_protocols = application_protocols(
+        "A list of the application protocols (ALPN) to offer in TLS, the preferred first.", "handshake"
+    )
+    client_certificate = client_certificate()
+    exclusive_trust = flag(
+        False,
+        "Whether ``trusted_server_certificates`` are trusted instead of the system's roots. Default False.",
+        "handshake",
+    )
+    ignorable_server_certificate_errors = ignorable_errors()
     keep_alive = flag(False, _KEEP_ALIVE)
     limits = limits()
+    min_protection_level = protection_floor("handshake")
     no_delay = flag(True, _NO_DELAY)
     outbound_buffer_size_in_bytes = buffer_size(
         socket.SOCK_STREAM, socket.SO_SNDBUF, _SEND_BUFFER, late="ignored"
     )
     outbound_unicast_hop_limit = hop_limit("error")
     quality_of_service = quality_of_service()
+    require_close_notify = flag(True, _CLOSE_NOTIFY, "handshake")
     serialize_connection_attempts = flag(
         False, "Whether addresses are tried one after the other only. Default False."
     )
+    server_certificate_revocation_lists = revocation_lists(_LISTS + "For the server's.", "handshake")
+    trusted_server_certificates = trusted_certificates(
+        "A list of Certificates to trust besides the system's roots: roots, authorities, or a server's own.",
+        "handshake",
+    )
+
+
+def _replace(control: StreamSocketListenerControl, certificates: tuple[Certificate, ...]) -> None:
+    """Let a listener that is bound show other certificates from now on."""
+    if control._serving is not None:
+        control._serving.show(certificates)
+    elif control._locked is not None:
+        raise IllegalMethodCallError(
+            f"StreamSocketListenerControl.server_certificates cannot be set {control._locked} without any"
+        )
 
 
 class StreamSocketListenerControl(Control):
     """What can be set on a StreamSocketListener before it is bound, for it and every socket it accepts.
 
-    Setting a property later raises IllegalMethodCallError naming it.
+    Setting a property later raises IllegalMethodCallError naming it, except ``server_certificates`` of a
+    listener that was bound with some: replaced, they count from the next connection on.
 
-    Source: WinRT StreamSocketListenerControl; ``limits`` and ``max_connections`` are additions.
+    Source: WinRT StreamSocketListenerControl; ``limits``, ``max_connections`` and everything about TLS are
+    additions.
     """
 
-    __slots__ = ()
+    __slots__ = ("_serving",)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._serving: TlsServing | None = None
+
+    application_protocols = application_protocols(
+        "A list of the application protocols (ALPN) that a TLS listener speaks, the preferred first. A "
+        "client that offers others only is refused."
+    )
+    client_certificate_policy = certificate_policy()
+    client_certificate_revocation_lists = revocation_lists(_LISTS + "For those of clients.")
     keep_alive = flag(False, _KEEP_ALIVE)
     limits = limits()
     max_connections = count_or_none(
         "How many accepted connections may be open at once; further clients wait in the system's backlog. "
         "None (the default) for as many as there are descriptors."
     )
+    min_protection_level = protection_floor()
     no_delay = flag(True, _NO_DELAY)
     outbound_buffer_size_in_bytes = buffer_size(socket.SOCK_STREAM, socket.SO_SNDBUF, _SEND_BUFFER)
     outbound_unicast_hop_limit = hop_limit("error")
     quality_of_service = quality_of_service()
+    require_close_notify = flag(True, _CLOSE_NOTIFY)
+    server_certificates = server_certificates(_replace)
+    trusted_client_certificates = trusted_certificates(
+        "A list of the Certificates, roots or authorities, that vouch for clients. No others do."
+    )
 
 
 _INHERITED = (
@@ -78,6 +146,7 @@ _INHERITED = (
     "outbound_buffer_size_in_bytes",
     "outbound_unicast_hop_limit",
     "quality_of_service",
+    "require_close_notify",
 )
 
 

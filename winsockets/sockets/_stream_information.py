@@ -7,9 +7,11 @@ from typing import Any, cast
 
 from twisted.internet.address import IPv6Address
 
+from winsockets.certificates import Certificate, ChainValidationResult
 from winsockets.networking import HostName
-from winsockets.sockets._kinds import SocketProtectionLevel
+from winsockets.sockets._kinds import SocketProtectionLevel, SocketSslErrorSeverity
 from winsockets.sockets._link import Link
+from winsockets.sockets._protection import level_of
 from winsockets.sockets._statistics import (
     BandwidthStatistics,
     RoundTripTimeStatistics,
@@ -17,6 +19,7 @@ from winsockets.sockets._statistics import (
     round_trips,
 )
 from winsockets.streams import IBuffer
+from winsockets.transports import PeerVerification, TlsLayer
 from winsockets.transports._tcp_info import TcpInfo
 
 __all__ = ["StreamSocketInformation", "host_of"]
@@ -28,15 +31,18 @@ def host_of(name: str) -> HostName | None:
 
 
 class StreamSocketInformation:
-    """Addresses, names and statistics of one StreamSocket.
+    """Addresses, names, protection and statistics of one StreamSocket.
 
     Everything can be read at any time: before the connection addresses and names are None, ports and
-    services "", and after its end they stay what they were. The statistics are all 0 then.
+    services "", and after its end they stay what they were. The statistics are all 0 then. What is known of
+    a server's certificate is there after a failed handshake too, until the next attempt.
 
     Source: WinRT StreamSocketInformation.
     """
 
     _names: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None
+    # Of a connect that failed.
+    _refused: PeerVerification | None = None
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -94,10 +100,63 @@ class StreamSocketInformation:
         """The service that was asked for; on an accepted socket the peer's port."""
         return self._asked_for[1] if self._asked_for is not None else self.remote_port
 
+    def _layer(self, *, server: bool) -> TlsLayer | None:
+        """Return what speaks TLS, if something does and its role is the given one."""
+        protocol = self._link.protocol
+        layer: Any = protocol.transport if protocol is not None else None
+        return layer if isinstance(layer, TlsLayer) and layer.is_server is server else None
+
+    def _server_verification(self) -> PeerVerification | None:
+        layer = self._layer(server=False)
+        return layer.verification if layer is not None else self._refused
+
     @property
     def protection_level(self) -> SocketProtectionLevel:
-        """PLAIN_SOCKET."""
-        return SocketProtectionLevel.PLAIN_SOCKET
+        """The version of TLS that was negotiated; PLAIN_SOCKET without TLS."""
+        layer = self._layer(server=False) or self._layer(server=True)
+        if layer is None or layer.information is None:
+            return SocketProtectionLevel.PLAIN_SOCKET
+        return level_of(layer.information.version)
+
+    @property
+    def application_protocol(self) -> str:
+        """The application protocol (ALPN) that was agreed upon, "" if none was (an addition to WinRT)."""
+        layer = self._layer(server=False) or self._layer(server=True)
+        return layer.information.protocol if layer is not None and layer.information is not None else ""
+
+    @property
+    def server_certificate(self) -> Certificate | None:
+        """The certificate that the server showed, also in a handshake that failed; None otherwise."""
+        verification = self._server_verification()
+        return verification.certificate if verification is not None else None
+
+    @property
+    def server_intermediate_certificates(self) -> tuple[Certificate, ...]:
+        """Those between the server's and the root, as far as they are known, from its issuer upwards."""
+        verification = self._server_verification()
+        return verification.intermediates if verification is not None else ()
+
+    @property
+    def server_certificate_errors(self) -> tuple[ChainValidationResult, ...]:
+        """What is wrong with the server's certificate, the worst first; also what was ignored."""
+        verification = self._server_verification()
+        return verification.results if verification is not None else ()
+
+    @property
+    def server_certificate_error_severity(self) -> SocketSslErrorSeverity:
+        """NONE, IGNORABLE if all errors can be ignored, FATAL if one cannot."""
+        verification = self._server_verification()
+        return SocketSslErrorSeverity(verification.severity if verification is not None else 0)
+
+    @property
+    def client_certificate(self) -> Certificate | None:
+        """On an accepted socket the certificate that the client showed, which was verified.
+
+        None if it showed none, and on all other sockets. An addition to WinRT.
+        """
+        layer = self._layer(server=True)
+        verification = layer.verification if layer is not None else None
+        return verification.certificate if verification is not None else None
 
     @property
     def session_key(self) -> IBuffer | None:

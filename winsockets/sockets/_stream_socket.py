@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Self, overload
 
+from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
 from winsockets.errors import (
     IllegalMethodCallError,
+    InvalidArgumentError,
     ObjectClosedError,
     OperationAbortedError,
 )
@@ -18,12 +20,21 @@ from winsockets.networking._hostname import as_host_name
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
 from winsockets.networking._services import as_service_name, local_port, remote_port
 from winsockets.sockets._closing import Closing
-from winsockets.sockets._kinds import SocketProtectionLevel, check_plain
+from winsockets.sockets._kinds import SocketProtectionLevel
 from winsockets.sockets._link import Link, global_reactor
+from winsockets.sockets._protection import as_level
 from winsockets.sockets._stream_control import StreamSocketControl, stream_options
 from winsockets.sockets._stream_information import StreamSocketInformation
 from winsockets.sockets._stream_streams import SocketInputStream, SocketOutputStream
-from winsockets.transports import StreamFactory, StreamProtocol
+from winsockets.sockets._tls_client import client_creator
+from winsockets.transports import (
+    StreamFactory,
+    StreamProtocol,
+    TlsClientCreator,
+    TlsFactory,
+    TlsLayer,
+    upgrade_to_tls,
+)
 from winsockets.transports._endpoints import connect_through
 from winsockets.transports._reaching import reach
 
@@ -32,7 +43,7 @@ __all__ = ["StreamSocket"]
 
 @implementer(IClosable)
 class StreamSocket(Closing):
-    """A TCP connection that is read and written with ``await``.
+    """A TCP connection, plain or under TLS, that is read and written with ``await``.
 
     Set ``control``, await one ``connect_async``, use ``input_stream`` and ``output_stream``, ``close``. A
     failed connect leaves the socket as it was, to be tried again. As a context manager it closes at the
@@ -91,6 +102,7 @@ class StreamSocket(Closing):
     async def _through(cls, endpoint: Any, reactor: Any, limits: Limits) -> Self:
         self = cls.from_protocol(await connect_through(endpoint, reactor, limits), reactor=reactor)
         self._link.accepted = False
+        self.control._lock("on a connected socket", upgradable=True)
         return self
 
     @classmethod
@@ -128,7 +140,7 @@ class StreamSocket(Closing):
 
     @property
     def information(self) -> StreamSocketInformation:
-        """Addresses, names and statistics."""
+        """Addresses, names, protection and statistics."""
         made = self._information
         if made is None:
             made = self._information = StreamSocketInformation(self._link)
@@ -166,7 +178,9 @@ class StreamSocket(Closing):
         """Connect: ``(host, service)``, ``(host, service, protection_level)`` or ``(endpoint_pair)``.
 
         All addresses of the host are raced, each attempt 250 ms after the one before or as soon as one
-        failed, unless ``control.serialize_connection_attempts``.
+        failed, unless ``control.serialize_connection_attempts``. With a TLS level the operation ends when
+        the handshake is done and the server verified: its certificate has to be for the host. The level is
+        the highest version, ``control.min_protection_level`` the lowest.
 
         Args:
             arguments: a HostName (or str) and a service name: a port, as text or int, or a name from
@@ -174,25 +188,26 @@ class StreamSocket(Closing):
 
         Returns:
             An operation without a result. It fails with the status of the attempt that tells most:
-            CONNECTION_REFUSED, HOST_NOT_FOUND, CONNECTION_TIMED_OUT ... Failed or cancelled (status
-            CANCELED) it leaves the socket unconnected, ready to be tried again.
+            CONNECTION_REFUSED, HOST_NOT_FOUND, CONNECTION_TIMED_OUT ...; a handshake with that of the
+            certificate, or with CONNECTION_TIMED_OUT after ``limits.handshake_timeout``. Failed or cancelled
+            (status CANCELED) it leaves the socket unconnected, ready to be tried again;
+            ``information.server_certificate`` and its errors can be read, and ``control`` be changed.
 
         Raises:
-            InvalidArgumentError: no host, no service, a port out of range, a level that is not offered.
+            InvalidArgumentError: no host, no service, a port out of range, a level that is not offered or
+                below the floor.
             IllegalMethodCallError: the socket is connecting, or was connected.
             ObjectClosedError: it was closed.
-            SocketException: E_NOTIMPL, a TLS level.
             UnknownServiceError: the services file does not know the service.
 
-        Source: WinRT StreamSocket.ConnectAsync; RFC 8305.
+        Source: WinRT StreamSocket.ConnectAsync; RFC 8305; RFC 8446; RFC 9525.
         """
         if len(arguments) == 1:
-            return self._connect_pair(arguments[0])
+            return self._connect_pair(arguments[0], SocketProtectionLevel.PLAIN_SOCKET)
         if not 2 <= len(arguments) <= 3:
             raise TypeError("connect_async takes (endpoint_pair) or (host, service[, protection_level])")
-        if len(arguments) == 3:
-            check_plain(arguments[2])
-        return self._start(as_host_name(arguments[0]), as_service_name(arguments[1]), None, "")
+        level = as_level(arguments[2]) if len(arguments) == 3 else SocketProtectionLevel.PLAIN_SOCKET
+        return self._start(as_host_name(arguments[0]), as_service_name(arguments[1]), None, "", level)
 
     def connect_with_endpoint_pair_and_protection_level_async(
         self, endpoint_pair: EndpointPair, protection_level: SocketProtectionLevel, /
@@ -201,17 +216,27 @@ class StreamSocket(Closing):
 
         Source: WinRT StreamSocket.ConnectAsync.
         """
-        check_plain(protection_level)
-        return self._connect_pair(endpoint_pair)
+        return self._connect_pair(endpoint_pair, as_level(protection_level))
 
-    def _connect_pair(self, endpoint_pair: EndpointPair) -> AsyncOperation[None]:
+    def _connect_pair(
+        self, endpoint_pair: EndpointPair, level: SocketProtectionLevel
+    ) -> AsyncOperation[None]:
         pair = as_endpoint_pair(endpoint_pair)
         return self._start(
-            pair.remote_host_name, pair.remote_service_name, pair.local_host_name, pair.local_service_name
+            pair.remote_host_name,
+            pair.remote_service_name,
+            pair.local_host_name,
+            pair.local_service_name,
+            level,
         )
 
     def _start(
-        self, host: HostName, service: str, local_host: HostName | None, local_service: str
+        self,
+        host: HostName,
+        service: str,
+        local_host: HostName | None,
+        local_service: str,
+        level: SocketProtectionLevel,
     ) -> AsyncOperation[None]:
         if self._link.closed:
             raise ObjectClosedError("connect_async: the socket was closed; make a new one")
@@ -221,27 +246,49 @@ class StreamSocket(Closing):
             raise IllegalMethodCallError("connect_async: the socket was connected before; make a new one")
         port = remote_port(service, "tcp")
         from_port = local_port(local_service, "tcp")
+        creator = None
+        if level is not SocketProtectionLevel.PLAIN_SOCKET:
+            creator = client_creator(self.control, host, port, level)
         self.control._lock("while the socket is connecting")
-        operation = AsyncOperation.run(self._connect(host, service, port, local_host, from_port))
+        self.information._refused = None
+        operation = AsyncOperation.run(self._connect(host, service, port, (local_host, from_port), creator))
         if not operation.called:
             self._connecting = operation
         return operation
 
     async def _connect(
-        self, host: HostName, service: str, port: int, local_host: HostName | None, from_port: int
+        self,
+        host: HostName,
+        service: str,
+        port: int,
+        local: tuple[HostName | None, int],
+        creator: TlsClientCreator | None,
     ) -> None:
+        limits = self.control.limits
+        factory: ServerFactory = StreamFactory(self._reactor, limits)
+        if creator is not None:
+            factory = TlsFactory(
+                creator,
+                factory,
+                server=False,
+                reactor=self._reactor,
+                limits=limits,
+                require_close_notify=self.control.require_close_notify,
+            )
         try:
             protocol = await reach(
                 host,
                 port,
-                StreamFactory(self._reactor, self.control.limits),
+                factory,
                 reactor=self._reactor,
                 options=stream_options(self.control),
-                limits=self.control.limits,
+                limits=limits,
                 serialize=self.control.serialize_connection_attempts,
-                local_host=local_host,
-                local_port=from_port,
+                local_host=local[0],
+                local_port=local[1],
             )
+            if creator is not None:
+                protocol = await self._secured(protocol)
         except BaseException as problem:
             self._connecting = None
             if self._link.closed:
@@ -249,17 +296,91 @@ class StreamSocket(Closing):
             self.control._unlock()
             raise
         self._connecting = None
-        self.control._lock("after the socket was connected")
+        self.control._lock("after the socket was connected", upgradable=creator is None)
         self.information._asked_for = (host, service)
         self._link.connect(protocol)
+
+    async def _secured(self, layer: TlsLayer) -> StreamProtocol:
+        """Wait for the handshake; what it has found out stays readable."""
+        try:
+            await layer.when_secured()
+        except BaseException:
+            self.information._refused = layer.verification
+            raise
+        return layer.protocol
+
+    def upgrade_to_ssl_async(
+        self, protection_level: SocketProtectionLevel, validation_host_name: HostName | str, /
+    ) -> AsyncOperation[None]:
+        """Put TLS on a plain connection, in the role of the client (STARTTLS).
+
+        First read the peer's consent to its end, and let no read or write be pending; a DataReader or
+        DataWriter is detached before. Streams stay the same objects. What is to count in the handshake can be
+        set on ``control`` until this call.
+
+        Args:
+            protection_level: the highest version; ``control.min_protection_level`` is the lowest.
+            validation_host_name: whom the server's certificate has to be for, normally the host connected to.
+
+        Returns:
+            An operation without a result, which ends when the handshake is done and the server verified. It
+            fails as ``connect_async`` does. Failed or cancelled it leaves the connection broken off.
+
+        Raises:
+            BusyError: a read or a write is pending. The connection stays.
+            IllegalMethodCallError: the socket is not connected, was accepted by a listener, has TLS already,
+                or one of its directions has ended or was closed.
+            InvalidArgumentError: the level is PLAIN_SOCKET, not offered, or below the floor; no host; or
+                bytes that arrived before TLS are unread, which an attacker may have sent. The connection
+                stays.
+            ObjectClosedError: the socket was closed.
+
+        Source: WinRT StreamSocket.UpgradeToSslAsync; RFC 3207 section 4.2.
+        """
+        level = as_level(protection_level)
+        if level is SocketProtectionLevel.PLAIN_SOCKET:
+            raise InvalidArgumentError(
+                "protection_level: PLAIN_SOCKET is no upgrade; use TLS12, TLS13 or UNSPECIFIED"
+            )
+        host = as_host_name(validation_host_name, "validation_host_name")
+        protocol = self._link.protocol
+        if self._link.closed:
+            raise ObjectClosedError("upgrade_to_ssl_async: the socket was closed")
+        if protocol is None:
+            raise IllegalMethodCallError(
+                "upgrade_to_ssl_async: the socket is not connected; await connect_async first"
+            )
+        if self._link.accepted:
+            raise IllegalMethodCallError(
+                "upgrade_to_ssl_async: an accepted socket is a server's, and only a client upgrades"
+            )
+        if self._link.input is None or self._link.output is None:
+            raise IllegalMethodCallError("upgrade_to_ssl_async: a stream of the socket was closed")
+        creator = client_creator(self.control, host, self.information.remote_port, level)
+        layer = upgrade_to_tls(protocol, creator, require_close_notify=self.control.require_close_notify)
+        self.control._lock("after the TLS handshake began")
+        operation = AsyncOperation.run(self._upgrade(layer))
+        if not operation.called:
+            self._connecting = operation
+        return operation
+
+    async def _upgrade(self, layer: TlsLayer) -> None:
+        try:
+            await layer.when_secured()
+        except BaseException as problem:
+            if self._link.closed:
+                raise OperationAbortedError("upgrade_to_ssl_async: aborted by close") from problem
+            raise
+        finally:
+            self._connecting = None
 
     def close(self) -> None:
         """Close the socket.
 
-        A pending connect or read ends with OperationAbortedError. Writes that were accepted are still
-        sent, for at most ``limits.close_timeout`` seconds. The peer sees the end of the stream, or a reset
-        if it sent something that was never read. Once is enough, more often does no harm; it does not
-        block: await ``wait_closed_async`` for the end.
+        A pending connect, upgrade or read ends with OperationAbortedError. Writes that were accepted are
+        still sent, for at most ``limits.close_timeout`` seconds. The peer sees the end of the stream, or a
+        reset if it sent something that was never read. Once is enough, more often does no harm; it does
+        not block: await ``wait_closed_async`` for the end.
 
         Source: WinRT StreamSocket.Close.
         """

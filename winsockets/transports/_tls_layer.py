@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
@@ -107,12 +107,25 @@ class TlsLayer(Protocol):
         self._next_turn: IDelayedCall | None = None
         self._hopeful: list[Deferred[TlsInformation]] = []
 
-    def __getattr__(self, name: str) -> Any:
-        """Ask the transport: for addresses, options, and what else it has."""
-        transport = self.__dict__.get("transport")
-        if transport is None or name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(transport, name)
+    # What the transport knows; not by __getattr__, which would make every other attribute slower
+
+    def getHost(self) -> Any:
+        """Return the transport's local address."""
+        return cast(Any, self.transport).getHost()
+
+    def getPeer(self) -> Any:
+        """Return the transport's peer."""
+        return cast(Any, self.transport).getPeer()
+
+    @property
+    def local_name(self) -> Any:
+        """The local socket address, where the transport has it."""
+        return cast(Any, self.transport).local_name
+
+    @property
+    def tcp_info(self) -> Any:
+        """What the system measured, where the transport knows."""
+        return getattr(self.transport, "tcp_info", None)
 
     @property
     def peer(self) -> str:
@@ -120,11 +133,16 @@ class TlsLayer(Protocol):
         return describe_peer(self.transport)
 
     @property
+    def is_server(self) -> bool:
+        """Which role."""
+        return self._server
+
+    @property
     def verification(self) -> PeerVerification | None:
         """What is known of the peer's certificates, also after a handshake that failed."""
         if self.information is not None:
             return self.information.verification
-        connection = self.__dict__.get("_connection")
+        connection = getattr(self, "_connection", None)
         return connection.verification if isinstance(connection, VerifiedConnection) else None
 
     # The handshake
@@ -365,7 +383,10 @@ class TlsLayer(Protocol):
             raise self._problem
         size = len(data)
         if size <= _STEP:
-            self._hand_down(self._engine.encrypt(data))
+            # As below, in fewer steps.
+            ciphertext = self._engine.encrypt(data)
+            if not ciphertext or (sent := self._sink.send(ciphertext)) < len(ciphertext):
+                self._hold(ciphertext, sent if ciphertext else 0)
             return size
         view = memoryview(data)
         size = min(size, _PER_CALL)
@@ -387,14 +408,18 @@ class TlsLayer(Protocol):
         return sent
 
     def _hand_down(self, ciphertext: bytes) -> None:
+        sent = self._sink.send(ciphertext) if ciphertext else 0
+        if not ciphertext or sent < len(ciphertext):
+            self._hold(ciphertext, sent)
+
+    def _hold(self, ciphertext: bytes, sent: int) -> None:
+        """Keep what there was no room for; no ciphertext at all means that the engine broke."""
         if not ciphertext:
             self._fail(self._explain())
             assert self._problem is not None
             raise self._problem
-        sent = self._sink.send(ciphertext)
-        if sent < len(ciphertext):
-            self._waiting = memoryview(ciphertext)[sent:]
-            self._sink.startWriting()
+        self._waiting = memoryview(ciphertext)[sent:]
+        self._sink.startWriting()
 
     def _put(self, ciphertext: bytes) -> None:
         """Hand down what TLS itself has to say."""

@@ -87,8 +87,12 @@ class TlsServerContext:
         )
         self._authorities = tuple(exclusive_trust_roots) or tuple(trust_roots) if asks else ()
         self._session_id = secrets.token_bytes(16)
-        self._by_name = {_pattern(name): self._build(one) for name, one in (names or {}).items()}
-        self._context = self._build(certificate)
+        built: dict[int, SSL.Context] = {id(certificate): self._build(certificate)}
+        for one in (names or {}).values():
+            if id(one) not in built:
+                built[id(one)] = self._build(one)
+        self._by_name = {_pattern(name): built[id(one)] for name, one in (names or {}).items()}
+        self._context = built[id(certificate)]
 
     def _build(self, certificate: Certificate) -> SSL.Context:
         context = self._common.context(SSL.TLS_SERVER_METHOD, certificate, "serve TLS")
