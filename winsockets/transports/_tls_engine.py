@@ -99,11 +99,15 @@ class TlsEngine:
     """
 
     __slots__ = (
+        "_bio_read",
+        "_bio_write",
         "_connection",
         "_header",
         "_odd",
         "_ready",
+        "_receive",
         "_rest",
+        "_send",
         "changed",
         "failure",
         "input_ended",
@@ -119,6 +123,11 @@ class TlsEngine:
         else:
             connection.set_connect_state()
         self._connection = connection
+        # Looking up what a connection has is slow, because it passes on what it does not have.
+        self._send = connection.send
+        self._receive = connection.recv
+        self._bio_read = connection.bio_read
+        self._bio_write = connection.bio_write
         self.state = TlsState.HANDSHAKING
         self.input_ended = False
         self.output_ended = False
@@ -138,21 +147,20 @@ class TlsEngine:
 
     def receive(self, data: bytes) -> bytes:
         """Take ciphertext, at least a byte, and return the plaintext that is complete now."""
-        connection = self._connection
         if self._ready and data[0] == _APPLICATION_DATA:
             length = len(data) - _HEADER
             if 0 < length <= _LONGEST and length == data[3] << 8 | data[4] and data[1] == _MAJOR:
                 # One whole record, as it nearly always is: no loop, and no question whether there is more.
-                connection.bio_write(data)
+                self._bio_write(data)
                 try:
-                    return connection.recv(length)
+                    return self._receive(length)
                 except Exception as problem:
                     self._stopped(problem)
                     return b""
         if self.state is TlsState.BROKEN or self.input_ended:
             return b""
         records = self._count(data)
-        connection.bio_write(data)
+        self._bio_write(data)
         if self.state is TlsState.HANDSHAKING:
             if not self._shake_hands():
                 return b""
@@ -162,7 +170,7 @@ class TlsEngine:
 
     def _read(self, records: int) -> bytes:
         """Read so many records, or as many as there are."""
-        receive, size = self._connection.recv, RECORD
+        receive, size = self._receive, RECORD
         pieces = []
         try:
             for _ in range(records):
@@ -230,14 +238,19 @@ class TlsEngine:
 
         Only while it is open and the output has not ended. Broken by it, it returns b"".
         """
-        connection = self._connection
+        send = self._send
         size = len(data)
         try:
-            sent = connection.send(data if size <= RECORD else memoryview(data)[:RECORD])
+            if size <= RECORD:
+                most = size + 2 * _OVERHEAD
+                sent = send(data)
+            else:
+                most = size + _OVERHEAD * (size // RECORD + 2)
+                data = memoryview(data)
+                sent = send(data[:RECORD])
             while sent < size:
-                sent += connection.send(memoryview(data)[sent : sent + RECORD])
-            most = size + _OVERHEAD * (size // RECORD + 2)
-            output = connection.bio_read(most)
+                sent += send(data[sent : sent + RECORD])
+            output = self._bio_read(most)
         except Exception as problem:
             self._break(problem)
             return b""
@@ -265,7 +278,7 @@ class TlsEngine:
         """Take what OpenSSL wants to be sent."""
         try:
             while True:
-                self.output += self._connection.bio_read(_OUTPUT)
+                self.output += self._bio_read(_OUTPUT)
         except SSL.WantReadError:
             pass
 
