@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from OpenSSL import SSL
 from twisted.logger import globalLogPublisher
 
 from tests.transports.tls import (
@@ -339,3 +340,16 @@ def test_a_verification_that_was_never_asked_accepts_nobody() -> None:
     assert verification.results == ()
     assert "not accepted" in repr(verification)
     assert "was not accepted" in str(verification.refusal("TLS"))
+
+
+@pytest.mark.parametrize("server", [False, True])
+def test_a_handshake_in_which_nobody_was_judged_counts_for_nothing(server: bool) -> None:
+    """Should OpenSSL ever be content without: the layer is not."""
+    strict = server_context(client_certificates=REQUIRE, exclusive_trust_roots=(root(),))
+    pair = Pair(client_context().for_host(HOST), strict if server else None)
+    refusing = pair.server if server else pair.client
+    refusing._connection.set_verify(SSL.VERIFY_NONE, lambda *_: True)
+    pair.turn()
+    assert refusing.protocol not in pair.announced
+    assert "not accepted" in str(outcome(refusing.when_secured()))
+    pair.end()

@@ -19,13 +19,15 @@ class VerifiedConnection(SSL.Connection):
     Attributes:
         verification: of this handshake.
         resumes: of the handshake whose session this one offers to go on with; None if it offers none.
-        demands_certificate: whether a connection counts without a certificate of the peer.
+        server: its role.
+        demands_certificate: whether a server takes no client without a certificate.
         keep: called with the connection to keep its session; None if nobody wants it.
     """
 
     verification: PeerVerification
     resumes: PeerVerification | None = None
-    demands_certificate = True
+    server = False
+    demands_certificate = False
     keep: Callable[[VerifiedConnection], None] | None = None
 
     def _raise_ssl_error(self, ssl: Any, result: int) -> None:
@@ -43,12 +45,14 @@ class VerifiedConnection(SSL.Connection):
             return self.verification
         if self.verification.seen:
             return None
-        if self.resumes is not None or self.demands_certificate:
+        if not self.server:
             return self.resumes
         certificate = self.get_peer_certificate()
         if certificate is not None:
-            # Of a client: OpenSSL has it from the session, which began with a certificate that was accepted.
+            # OpenSSL has it from the session, which began with a certificate that was accepted.
             self.verification.accept_again(certificate)
+        elif self.demands_certificate:
+            return None
         return self.verification
 
     def keep_session(self) -> None:

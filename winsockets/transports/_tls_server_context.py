@@ -137,8 +137,8 @@ class TlsServerContext:
         """
         connection = VerifiedConnection(self._context)
         connection.verification = PeerVerification(None, frozenset())
-        # A client that goes on with a session was judged when the session began; OpenSSL demands it too.
-        connection.demands_certificate = False
+        connection.server = True
+        connection.demands_certificate = self._policy is ClientCertificatePolicy.REQUIRE
         return connection
 
     def __repr__(self) -> str:
