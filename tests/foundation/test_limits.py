@@ -132,3 +132,10 @@ def test_reading_starts_again_no_higher_than_it_stops(low: int, high: int) -> No
     else:
         with pytest.raises(InvalidArgumentError, match="read_low_water"):
             replace(DEFAULT_LIMITS, read_low_water=low, read_high_water=high)
+
+
+def test_a_send_may_always_ask_twice() -> None:
+    """Only the second answer tells whether the first was about an earlier datagram."""
+    assert replace(DEFAULT_LIMITS, errors_per_send=2).errors_per_send == 2
+    with pytest.raises(InvalidArgumentError, match="errors_per_send: 1 is less than 2"):
+        replace(DEFAULT_LIMITS, errors_per_send=1)
