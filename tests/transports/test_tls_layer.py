@@ -7,10 +7,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
-from tests.transports.tls import HOST, Pair, client_context, outcome, root, server_context
+from tests.transports.tls import HOST, Pair, PythonPeer, client_context, outcome, root, server_context
 from winsockets.errors import (
     ConnectionTimedOutError,
     OperationAbortedError,
@@ -460,3 +463,117 @@ def test_in_tls_1_3_a_refused_client_reads_why() -> None:
     outcome(writing)
     assert pair.server.protocol.transport is None
     pair.end()
+
+
+# What breaks in the midst
+
+
+def test_a_reset_while_ciphertext_waits_fails_the_writes() -> None:
+    """With the system's error, once."""
+    pair = Pair(capacity=1000).open()
+    writings = [pair.client.protocol.write(bytes(MIB)), pair.client.protocol.write(b"more")]
+    pair.turn()
+    assert pair.client.pending
+    pair.transports[1].abortConnection()
+    pair.turn()
+    for writing in writings:
+        assert isinstance(outcome(writing), ResetByPeerError)
+    assert pair.client.protocol.lost
+    pair.end()
+
+
+def test_an_abort_while_a_large_write_goes_on_leaves_nothing() -> None:
+    """Nor does it go on."""
+    pair = Pair(capacity=64 * MIB).open()
+    writing = pair.client.protocol.write(bytes(MIB))
+    pair.client.protocol.abort(OperationAbortedError("enough"))
+    assert isinstance(outcome(writing), OperationAbortedError)
+    pair.turn()
+    assert pair.client.protocol.lost
+    pair.end()
+
+
+def test_a_peer_that_asks_and_never_listens_is_broken_off() -> None:
+    """Answers of TLS itself are bounded too."""
+    pair = Pair(capacity=1000).open()
+    writing = pair.client.protocol.write(bytes(100_000))
+    pair.turn()
+    for _ in range(40):
+        pair.client._put(bytes(32 * 1024))
+    writing.addErrback(lambda failure: failure.trap(SocketException))
+    pair.turn()
+    assert pair.client.protocol.lost
+    pair.end()
+
+
+def test_a_protocol_that_fails_when_it_is_connected_has_no_connection() -> None:
+    """Whoever waits hears of it; it is broken off."""
+    pair = Pair()
+
+    def fail(_: object) -> None:
+        raise LookupError("a mistake")
+
+    pair.client.protocol._on_connected = fail
+    secured = pair.client.when_secured()
+    pair.turn()
+    problem = outcome(secured)
+    assert isinstance(problem.__cause__, LookupError)
+    assert pair.failures == [problem]
+    assert pair.client.protocol.lost
+    assert isinstance(outcome(pair.client.when_secured()), SocketException)
+    pair.end()
+
+
+def over_anything() -> tuple[TlsLayer, PythonPeer, StringTransport]:
+    """A layer that is open, over a transport that knows little more than to write."""
+    layer = TlsLayer(
+        StreamProtocol(Clock(), DEFAULT_LIMITS),
+        server_context(),
+        server=True,
+        reactor=Clock(),
+        limits=DEFAULT_LIMITS,
+    )
+    peer, transport = PythonPeer(server=False), StringTransport()
+    layer.makeConnection(transport)
+    data = peer.step()
+    while data:
+        layer.dataReceived(data)
+        data = peer.step(transport.value())
+        transport.clear()
+    assert layer.information is not None
+    return layer, peer, transport
+
+
+def test_any_transport_will_do() -> None:
+    """What a transport's own buffer takes counts as sent."""
+    layer, peer, transport = over_anything()
+    assert outcome(layer.protocol.write(b"hello")) == 5
+    peer.step(transport.value())
+    assert peer.received == b"hello"
+    layer.dataReceived(peer.send(b"hello to you"))
+    assert outcome(layer.protocol.read(100)) == b"hello to you"
+    transport.producer.pauseProducing()
+    transport.clear()
+    writing = layer.protocol.write(b"later")
+    more = layer.protocol.write(b"and later")
+    layer.protocol.release()
+    assert not more.called
+    assert transport.value() == b""
+    transport.producer.resumeProducing()
+    assert outcome(writing) == 5
+    assert outcome(more) == 9
+    peer.step(transport.value())
+    assert peer.received == b"hellolaterand later"
+    layer.connectionLost(Failure(ConnectionDone()))
+
+
+@pytest.mark.parametrize("goodbye", [False, True])
+def test_a_transport_without_half_close_may_be_cut_too(goodbye: bool) -> None:
+    """It tells of the end of the connection alone."""
+    layer, peer, _ = over_anything()
+    if goodbye:
+        layer.dataReceived(peer.close())
+    layer.connectionLost(Failure(ConnectionDone()))
+    result = outcome(layer.protocol.read(10))
+    assert (result == b"") == goodbye
+    assert goodbye or "truncated" in str(result)

@@ -176,6 +176,18 @@ def test_after_a_failed_upgrade_the_connection_is_gone() -> None:
     plain.end()
 
 
+def test_closing_during_the_handshake_of_an_upgrade_breaks_it_off() -> None:
+    """Nothing is said in plaintext any more, and nothing else can be said yet."""
+    plain = Plain()
+    client = upgrade_to_tls(plain.client, client_context().for_host(HOST))
+    secured = client.when_secured()
+    plain.client.close()
+    plain.turn()
+    assert isinstance(outcome(secured), SocketException)
+    assert plain.client.lost
+    plain.end()
+
+
 def test_a_transport_that_cannot_be_taken_over_is_left_alone() -> None:
     """The upgrade is refused; the connection stays."""
 
@@ -473,6 +485,60 @@ async def test_openssls_client_is_served(
         server.close()
         result = await running
         assert result.stdout == b"hello to you\n", result.stderr
+        await server.when_lost()
+
+
+@pytest_twisted.ensureDeferred
+async def test_keys_may_be_renewed_at_any_time(tmp_path: Path, require_program: Callable[[str], str]) -> None:
+    """RFC 8446 section 4.6.3: both directions go on with new keys."""
+    program, files = require_program("openssl"), write_certificates(tmp_path)
+    async with listening() as (port, accepted):
+        command = [program, "s_client", "-connect", f"127.0.0.1:{port}", "-servername", HOST, "-tls1_3"]
+        command += ["-CAfile", files["root"]]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as client:
+            assert client.stdin is not None
+            assert client.stderr is not None
+            stderr = client.stderr
+            try:
+                server = await accepted()
+
+                def say(words: bytes, answer: bytes = b"") -> None:
+                    assert client.stdin is not None
+                    client.stdin.write(words)
+                    client.stdin.flush()
+                    while answer and answer not in (line := stderr.readline()):
+                        assert line, "it ended"
+
+                for number in range(3):
+                    await deferToThread(say, b"words %d\n" % number)
+                    assert await server.read(100) == b"words %d\n" % number
+                    # It takes a command only as the first thing of what it reads at once.
+                    await deferToThread(say, b"kK"[number % 2 : number % 2 + 1] + b"\n", b"KEYUPDATE")
+                    await server.write(b"an answer\n")
+                server.close()
+            finally:
+                client.kill()
+                await server.when_lost()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_peer_may_want_smaller_records(tmp_path: Path, require_program: Callable[[str], str]) -> None:
+    """RFC 6066 section 4: max_fragment_length."""
+    program, files = require_program("openssl"), write_certificates(tmp_path)
+    async with listening() as (port, accepted):
+        command = [program, "s_client", "-connect", f"127.0.0.1:{port}", "-servername", HOST, "-quiet"]
+        command += ["-maxfraglen", "512", "-tls1_2", "-CAfile", files["root"]]
+        running = deferToThread(
+            subprocess.run, command, input=b"", capture_output=True, timeout=PATIENCE, check=False
+        )
+        server = await accepted()
+        data = bytes(range(256)) * 1000
+        await server.write(data)
+        server.close()
+        result = await running
+        assert result.stdout == data, result.stderr
         await server.when_lost()
 
 

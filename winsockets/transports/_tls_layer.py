@@ -244,10 +244,11 @@ class TlsLayer(Protocol):
                 self.protocol.makeConnection(self)
             except Exception as problem:
                 _log.failure("A connection with {peer} could not be announced", peer=self.peer)
+                self.information = None
                 self._fail(translate(problem, self._action), at_once=True)
         hopeful, self._hopeful = self._hopeful, []
         for operation in hopeful:
-            operation.callback(self.information)
+            operation.callback(cast(TlsInformation, self.information))
         if self._source_waits:
             self._serve()
 
@@ -509,10 +510,10 @@ class TlsLayer(Protocol):
 
     def loseConnection(self) -> None:
         """Send close_notify, and close when the peer has answered or a little time has passed."""
-        if self._closing or self._lost:
+        if self._closing or self._lost or self._problem is not None:
             return
         self._closing = True
-        if not self._open or self._problem is not None:
+        if not self._open:
             self._sink.abortConnection()
             return
         self._keep_session()
