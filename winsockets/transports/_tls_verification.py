@@ -133,14 +133,15 @@ class PeerVerification:
         """Hear from OpenSSL about one certificate, and say whether to go on.
 
         It tells errors first, as it finds them, then each certificate from the root down to the peer's own
-        without an error: that last time everything is known, and it is decided. Whatever is raised here
-        refuses the peer.
+        without an error: that last time everything is known, and it is decided. A client is refused with its
+        first error. Whatever is raised here refuses the peer.
         """
         try:
             self._chain[depth] = certificate
             if not ok:
                 self._problems.append(CertificateProblem(result_of_verification_error(code), code, depth))
-                return True
+                # Nobody asks for all that is wrong with a client; refused at once, it gets the alert for it.
+                return self._host is not None
             if depth:
                 return True
             self._check_name(certificate.to_cryptography())
