@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ssl import TLSVersion
 from typing import Any, NamedTuple
 
@@ -22,6 +23,12 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # What TLS 1.0 and 1.1 have: SHA-1 everywhere, which OpenSSL allows at its lowest level only.
 _OLD_CIPHERS = _CIPHERS + ":ECDHE+AES:@SECLEVEL=0"
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+@lru_cache(maxsize=1024)
+def _as_openssl(certificate: x509.Certificate) -> X509:
+    """Give OpenSSL's form of a root; the few hundred of the system take 30 ms, and so only once."""
+    return X509.from_cryptography(certificate)
 
 
 class TlsSettings(NamedTuple):
@@ -68,7 +75,7 @@ class TlsSettings(NamedTuple):
         assert store is not None
         flags = X509StoreFlags.PARTIAL_CHAIN
         for root in self.roots:
-            store.add_cert(X509.from_cryptography(root))
+            store.add_cert(_as_openssl(root))
         for revoked in self.revocation_lists:
             store.add_crl(revoked)
             flags |= X509StoreFlags.CRL_CHECK | X509StoreFlags.CRL_CHECK_ALL
