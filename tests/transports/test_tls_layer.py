@@ -7,6 +7,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -133,6 +135,65 @@ def test_much_goes_through_both_ways_at_once_with_little_room(capacity: int) -> 
     assert [outcome(write) for write in writes] == [total, total]
     for read in reads:
         read.addErrback(lambda failure: failure.trap(OperationAbortedError))
+    pair.end()
+
+
+@given(
+    capacity=st.integers(1, 3000),
+    most=st.one_of(st.none(), st.integers(1, 500)),
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.booleans(), st.integers(1, 70_000)),
+            st.tuples(st.just("many"), st.booleans(), st.integers(1, 50)),
+            st.tuples(st.just("read"), st.booleans(), st.integers(1, 70_000)),
+            st.tuples(st.just("turn"), st.booleans(), st.integers(1, 3)),
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_is_done_in_whatever_order_nothing_is_lost(
+    capacity: int, most: int | None, steps: list[tuple[str, bool, int]]
+) -> None:
+    """Two streams of bytes, each whole and in order, and each with an end."""
+    faults = Faults(most_at_once=most)
+    pair = Pair(capacity=capacity, to_server=faults, to_client=faults)
+    pair.turn(400)
+    protocols = {True: pair.client.protocol, False: pair.server.protocol}
+    sent = {True: bytearray(), False: bytearray()}
+    arrived = {True: bytearray(), False: bytearray()}
+    writings = []
+
+    def read(side: bool, size: int) -> bool:
+        reading = protocols[side].read(size)
+        if reading.called:
+            arrived[not side] += (data := outcome(reading))
+            return data != b""
+        reading.cancel()
+        outcome(reading)
+        return True
+
+    for number, (step, side, size) in enumerate(steps):
+        data = bytes([number]) * size
+        if step == "write":
+            writings.append((size, protocols[side].write(data)))
+            sent[side] += data
+        elif step == "many":
+            writings.append((3 * size, protocols[side].write_many([data] * 3)))
+            sent[side] += data * 3
+        elif step == "read":
+            read(side, size)
+        else:
+            pair.turn(size)
+    for protocol in protocols.values():
+        protocol.shut_output()
+    going = {True, False}
+    for _ in range(20_000):
+        pair.turn(1)
+        going = {side for side in going if read(side, 100_000)}
+        if not going:
+            break
+    assert arrived == sent
+    assert [outcome(writing) for _, writing in writings] == [size for size, _ in writings]
     pair.end()
 
 
