@@ -397,15 +397,16 @@ def test_our_contexts_work_with_twisteds_tls(is_client: bool) -> None:
     creator = client_context().for_host(HOST) if is_client else server_context()
     other: Any = server_context() if is_client else client_context().for_host(HOST)
     talker, layer, clock = beside_twisted(creator, is_client=is_client, ours=other)
-    layer.protocol.write(b"hello from us")
+    protocol = layer.protocol
+    protocol.write(b"hello from us")
     for _ in range(8):
         clock.advance(0)
     assert talker.heard == b"hello from us"
-    assert outcome(layer.protocol.read(100)) == b"hello from Twisted"
-    layer.protocol.close()
+    assert outcome(protocol.read(100)) == b"hello from Twisted"
+    protocol.close()
     for _ in range(8):
         clock.advance(0)
-    assert layer.protocol.lost
+    assert protocol.lost
     assert talker.reason is not None
     assert not clock.getDelayedCalls()
 

@@ -632,9 +632,10 @@ def test_any_transport_will_do() -> None:
 def test_a_transport_without_half_close_may_be_cut_too(goodbye: bool) -> None:
     """It tells of the end of the connection alone."""
     layer, peer, _ = over_anything()
+    protocol = layer.protocol
     if goodbye:
         layer.dataReceived(peer.close())
     layer.connectionLost(Failure(ConnectionDone()))
-    result = outcome(layer.protocol.read(10))
+    result = outcome(protocol.read(10))
     assert (result == b"") == goodbye
     assert goodbye or "truncated" in str(result)

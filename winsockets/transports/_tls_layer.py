@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -322,6 +323,8 @@ class TlsLayer(Protocol):
                 self._problem = tls_error(TlsFault.TRUNCATED, self._action)
         if self._announced:
             self.protocol.connectionLost(reason if self._problem is None else Failure(self._problem))
+            # It keeps its transport, for what that knows; without this both would wait for the collector.
+            self.protocol = weakref.proxy(self.protocol)
 
     # What ends it
 
