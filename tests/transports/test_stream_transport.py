@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
@@ -474,6 +475,59 @@ async def test_a_connection_ends_once_whoever_says_so_again():
         transport.connectionLost(problem)
         transport.connectionLost(problem)
         await protocol.when_lost()
+
+
+@NEEDS_LINUX
+@pytest.mark.parametrize(("limit", "pieces"), [(1, [10]), (3, [10, 10, 10]), (9, [10, 10, 10, 10, 5])])
+@pytest_twisted.ensureDeferred
+async def test_full_calls_are_followed_by_more_of_them_up_to_a_bound(limit, pieces):
+    """Others have their turn then; a call that was not full is the last one."""
+    got: list[bytes] = []
+
+    async def read(protocol):
+        while data := await protocol.read(10):
+            got.append(data)
+
+    async with connected_protocol(bounds=limits(read_size=10, reads_per_turn=limit)) as (protocol, peer):
+        peer.send(pattern(45))
+        await delivered(peer)
+        reading = Deferred.fromCoroutine(read(protocol))
+        protocol.transport.doRead()
+        assert [len(data) for data in got] == pieces
+        peer.shutdown(socket.SHUT_WR)
+        await reading
+    assert b"".join(got) == pattern(45)
+
+
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_nobody_gets_more_than_is_asked_for():
+    """A protocol that pauses, one that closes, and one of Twisted's get no second piece in the same turn."""
+    bounds = limits(read_size=10, read_high_water=10, read_low_water=1, reads_per_turn=5)
+    async with connected_protocol(bounds=bounds) as (protocol, peer):
+        peer.send(pattern(45))
+        await delivered(peer)
+        protocol.transport.doRead()
+        assert protocol.read(100).get_results() == pattern(10)
+        closing = Deferred.fromCoroutine(close_after(protocol, protocol.read(10)))
+        protocol.transport.doRead()
+        assert await closing == pattern(20)[10:]
+
+    async with plain_connection() as (twisteds, peer):
+        twisteds.transport.stopReading()
+        twisteds.transport.bufferSize, twisteds.transport.reads_per_turn = 10, 5
+        peer.send(pattern(45))
+        await delivered(peer)
+        twisteds.transport.doRead()
+        assert twisteds.got == pattern(10)
+        twisteds.transport.startReading()
+
+
+async def close_after(protocol, reading):
+    """Close a protocol with the end of a read."""
+    data = await reading
+    protocol.abort(ConnectionAbortError("enough"))
+    return data
 
 
 @pytest_twisted.ensureDeferred

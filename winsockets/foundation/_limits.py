@@ -58,6 +58,10 @@ class Limits:
     read_size: int = 64 * KIB
     """The most one receive call takes from the kernel: the size at which a call's cost no longer counts."""
 
+    reads_per_turn: int = 4
+    """Receive calls on one connection in a turn, as long as each is full and somebody goes on reading. Bulk
+    takes a fifth less CPU, and the others wait no longer than a fraction of a millisecond."""
+
     read_high_water: int = 64 * KIB
     """Unread bytes at which a connection stops receiving; at most one read_size more is ever held."""
 

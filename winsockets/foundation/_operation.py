@@ -215,15 +215,15 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
         Raises:
             AlreadyCalledError: the operation has ended already, other than by a cancel that nobody took up.
         """
+        waiter = self._waiter
         if isinstance(result, Failure):
             self.errback(result)
             return
-        if self._direct and not self.called:
+        if waiter is not None or (self._direct and not self.called):
             self.called = True
             self._outcome = self.result = result
             self._status = _COMPLETED
             self._canceller = None
-            waiter = self._waiter
             if waiter is not None:
                 self._waiter = None
                 if type(waiter) is tuple:
@@ -476,9 +476,10 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
 
     def __await__(self) -> Generator[Any, Any, _T]:
         """Wait for the end; return the result, or raise the error, that the callbacks so far made of it."""
-        if self.holder is not None:
-            self.holder.release()
-        if self._direct and self._status is _COMPLETED:
+        holder = self.holder
+        if holder is not None:
+            holder.release()
+        if self._status is _COMPLETED and self._direct:
             outcome: _T = self._outcome
             return outcome
         # There are callbacks left after the end only for those whom one of the callbacks has woken.
@@ -515,14 +516,6 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
             if self.called:
                 self._runCallbacks()
             return self
-
-    def _let_wait(self, go_on: Callable[[Any], object]) -> bool:
-        """See Awaited."""
-        if not self._direct or self._waiter is not None or self.called:
-            return False
-        self._waiter = go_on
-        self._attended = True
-        return True
 
     def _wake(self, go_on: Callable[[Any], object]) -> Deferred[Any]:
         """See Awaited."""

@@ -33,17 +33,17 @@ def run_coroutine(
 
 
 class Awaited:
-    """What a coroutine can wait for without a callback."""
+    """What a coroutine can wait for without a callback.
 
-    __slots__ = ()
+    One that waits puts what is to be called with the result into ``_waiter``, if the result is still to come
+    and nothing else was attached (``_direct``), and sets ``_attended``. It does so itself: a call for each
+    wait would cost as much as the rest.
+    """
 
-    def _let_wait(self, go_on: Callable[[Any], object]) -> bool:
-        """Keep what is to be called with the outcome, if it is still to come and nobody else waits.
-
-        Returns:
-            Whether it was kept.
-        """
-        raise NotImplementedError
+    called: bool
+    _direct: bool
+    _waiter: Any
+    _attended: bool
 
     def _wake(self, go_on: Callable[[Any], object]) -> object:
         """Call something with the outcome, in its turn, and keep the outcome for others."""
@@ -86,7 +86,9 @@ class _Running:
                 self._failed(Failure(), *self._arguments)
                 return
             if isinstance(awaited, Awaited):
-                if awaited._let_wait(self.go_on):
+                if awaited._direct and awaited._waiter is None and not awaited.called:
+                    awaited._waiter = self.go_on
+                    awaited._attended = True
                     return
                 attach: Callable[..., object] = awaited._wake
             elif isinstance(awaited, Deferred):

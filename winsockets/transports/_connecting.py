@@ -59,6 +59,7 @@ class ClientTransport(StreamTransport, tcp.Client):
     def __init__(self, address: Address, how: Connecting, attempt: Any) -> None:
         self._how = how
         self.bufferSize = how.limits.read_size
+        self.reads_per_turn = how.limits.reads_per_turn
         tcp.Client.__init__(self, address.host, address.port, None, attempt, how.reactor)
 
     def createInternetSocket(self) -> socket.socket:

@@ -218,6 +218,7 @@ class ListeningPort(tcp.Port):
         self.sessionno += 1
         transport = self.transport(skt, protocol, address, self)
         transport.bufferSize = self._limits.read_size
+        transport.reads_per_turn = self._limits.reads_per_turn
         self._admission.entered()
         try:
             protocol.makeConnection(transport)

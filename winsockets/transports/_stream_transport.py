@@ -38,6 +38,7 @@ class StreamTransport(tcp.Connection):
 
     source: IWriteSource | None = None
     vector_limit = _VECTOR_LIMIT
+    reads_per_turn = 1
     _shouldShutdown = False
     _local_name: tuple[Any, ...] = ("", 0)
     _paused = False
@@ -95,16 +96,23 @@ class StreamTransport(tcp.Connection):
             return problem
 
     def doRead(self) -> Any:
-        """Receive once and deliver; the reason for an end keeps the system's error."""
-        try:
-            data = self.socket.recv(self.bufferSize)
-        except BlockingIOError:
-            return None
-        except OSError as problem:
-            return translate(problem, f"receive from {describe_peer(self)}")
-        if not data:
-            return _DONE
-        self.protocol.dataReceived(data)
+        """Receive once and deliver; the reason for an end keeps the system's error.
+
+        When the call was full there is probably more. A source that goes on reading gets that at once too,
+        but no more than ``limits.reads_per_turn`` times, so that others have their turn.
+        """
+        for _ in range(self.reads_per_turn):
+            try:
+                data = self.socket.recv(self.bufferSize)
+            except BlockingIOError:
+                return None
+            except OSError as problem:
+                return translate(problem, f"receive from {describe_peer(self)}")
+            if not data:
+                return _DONE
+            self.protocol.dataReceived(data)
+            if len(data) < self.bufferSize or self._paused or self.source is None or self.disconnecting:
+                break
         return None
 
     @property
