@@ -22,7 +22,7 @@ LOCAL = ("192.0.2.9", 5678)
 
 def message(content, remote=FROM, local=LOCAL, ancillary=()):
     """What a handler gets."""
-    return DatagramSocketMessageReceivedEventArgs.of(content, Arrival(remote, local, ancillary))
+    return DatagramSocketMessageReceivedEventArgs._of(content, Arrival(remote, local, ancillary))
 
 
 @given(st.binary(max_size=2000))

@@ -53,12 +53,16 @@ def call_handler(
     except Exception:
         _failed(Failure(), name, args, on_failure)
     else:
-        if outcome is None:
-            return
-        if isinstance(outcome, CoroutineType):
-            run_coroutine(outcome, _failed, name, args, on_failure)
-        elif isawaitable(outcome):
-            _follow(outcome).addErrback(_failed, name, args, on_failure)
+        if outcome is not None:
+            _see_through(outcome, name, args, on_failure)
+
+
+def _see_through(outcome: object, name: str, args: Any, on_failure: Callable[[Any], None] | None) -> None:
+    """Run what a handler returned, if it can be awaited."""
+    if isinstance(outcome, CoroutineType):
+        run_coroutine(outcome, _failed, name, args, on_failure)
+    elif isawaitable(outcome):
+        _follow(outcome).addErrback(_failed, name, args, on_failure)
 
 
 def _failed(failure: Failure, name: str, args: Any, on_failure: Callable[[Any], None] | None) -> None:
@@ -155,7 +159,14 @@ class Event(Generic[_S, _A]):
     def fire(self, sender: _S, args: _A) -> None:
         """Call every handler."""
         for _, handler in self._handlers:
-            call_handler(self._name, handler, sender, args, self._on_failure)
+            # As call_handler() does it, in fewer steps: there may be a million datagrams a second.
+            try:
+                outcome = handler(sender, args)
+            except Exception:
+                _failed(Failure(), self._name, args, self._on_failure)
+            else:
+                if outcome is not None:
+                    _see_through(outcome, self._name, args, self._on_failure)
 
 
 @implementer(IClosable)

@@ -70,13 +70,14 @@ class Inbox:
             ]
         arrival = Arrival(source, transport.local, ancillary)
         socket = self._socket()
+        fire: Any = socket._received.fire if socket is not None else None
         for content in contents:
-            # As of() does it, in fewer steps.
+            # As _of() does it, in fewer steps.
             args: DatagramSocketMessageReceivedEventArgs = _new(DatagramSocketMessageReceivedEventArgs)
             args._content = content
             args._arrival = arrival
-            if socket is not None:
-                socket._received.fire(socket, args)
+            if fire is not None:
+                fire(socket, args)
             if self._queues:
                 self._queue(args)
             if not transport.delivering:
@@ -84,7 +85,7 @@ class Inbox:
 
     def receive_failed(self, transport: DatagramTransport, problem: SocketException) -> None:
         """See IDatagramReceiver."""
-        args = DatagramSocketMessageReceivedEventArgs.of(
+        args = DatagramSocketMessageReceivedEventArgs._of(
             problem, Arrival(transport.peer or (), transport.local)
         )
         socket = self._socket()

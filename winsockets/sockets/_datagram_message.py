@@ -70,8 +70,8 @@ class DatagramSocketMessageReceivedEventArgs:
     _content: bytes | SocketException
 
     @classmethod
-    def of(cls, content: bytes | SocketException, arrival: Arrival) -> Self:
-        """Make one of a datagram, or of the error in its place; the library calls this, not the program."""
+    def _of(cls, content: bytes | SocketException, arrival: Arrival) -> Self:
+        """Make one of a datagram, or of the error in its place."""
         self: Self = _new(cls)
         self._content = content
         self._arrival = arrival
