@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from winsockets.foundation import DEFAULT_LIMITS
 from winsockets.services._binding import ALL_INTERFACES, LOOPBACK
 from winsockets.services._options import Options
 from winsockets.services._reply_policy import DEFAULT_LOOPBACK_BURST, DEFAULT_RATE
@@ -20,7 +23,7 @@ def parse(*arguments: str) -> Options:
 def test_without_options_it_is_port_1337_on_loopback_with_limits() -> None:
     """The defaults, which are the services' too."""
     options = parse()
-    assert (options["tcp"], options["udp"]) == (["1337"], ["1337"])
+    assert (options["tcp"], options["tls"], options["udp"]) == (["1337"], [], ["1337"])
     assert options["interface"] == LOOPBACK
     assert options["max-connections"] is None
     assert options["idle-timeout"] == DEFAULT_IDLE_TIMEOUT
@@ -67,6 +70,31 @@ def test_the_interface_is_an_address_or_all_of_them(given: str, addresses: tuple
     assert parse("--interface", given)["interface"] == addresses
 
 
+def test_tls_has_ports_of_its_own() -> None:
+    """As often as they are given; the other ports stay as they are, and files become absolute paths."""
+    options = parse("--tls", "7000", "--tls=0", "--certificate", "tls.pem", "--private-key", "/etc/key.pem")
+    assert (options["tcp"], options["tls"]) == (["1337"], ["7000", "0"])
+    assert options["certificate"] == os.path.abspath("tls.pem")
+    assert options["private-key"] == os.path.abspath("/etc/key.pem")
+    assert options["client-ca"] is None
+    assert options["handshake-timeout"] == DEFAULT_LIMITS.handshake_timeout
+    assert parse("--tls", "none")["tls"] == []
+    options = parse("--tcp=none", "--udp=none", "--tls=0", "--self-signed", "--client-ca=roots.pem")
+    assert (options["tcp"], options["tls"], options["udp"]) == ([], ["0"], [])
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_throw_away_certificate_is_for_the_foreground(in_background: bool) -> None:
+    """Nobody would see where its root is."""
+    options = Options()
+    options.parent = {"nodaemon": not in_background}
+    if in_background:
+        with pytest.raises(SystemExit, match="twistd -n"):
+            options.parseOptions(["--tls=0", "--self-signed"])
+    else:
+        options.parseOptions(["--tls=0", "--self-signed"])
+
+
 def test_limits_are_numbers_or_none() -> None:
     """Whole ones where things are counted."""
     options = parse("--max-connections", "5", "--idle-timeout", "1.5", "--drain-timeout", "0")
@@ -90,6 +118,7 @@ def test_the_rule_for_low_source_ports_can_be_lifted() -> None:
     assert parse("--udp-any-source-port")["udp-any-source-port"]
 
 
+FILE = ["--certificate", "tls.pem"]
 NONSENSE = {
     "an unknown option": (["--bogus"], "--bogus"),
     "a missing value": (["--tcp"], "--tcp"),
@@ -100,6 +129,29 @@ NONSENSE = {
     "an empty port": (["--tcp", ""], "--tcp: the port is empty"),
     "a port twice": (["--tcp", "80", "--tcp", "http"], "--tcp: port 80 is given twice"),
     "none and a port": (["--udp", "none", "--udp", "7"], "--udp: 'none' and a port"),
+    "a TLS port that is a TCP port": (["--tls", "1337", *FILE], "--tls: port 1337 is a port of --tcp"),
+    "a TLS port out of range": (["--tls", "70000", *FILE], "--tls: '70000'"),
+    "TLS without a certificate": (["--tls", "0"], "--tls takes a certificate"),
+    "a certificate without TLS": (FILE, "--certificate is for TLS"),
+    "a key without TLS": (["--private-key", "x"], "--private-key is for TLS"),
+    "authorities without TLS": (["--client-ca", "x"], "--client-ca is for TLS"),
+    "a demand without TLS": (["--require-client-certificate"], "--require-client-certificate is for TLS"),
+    "self-signed without TLS": (["--self-signed"], "--self-signed is for TLS"),
+    "a key without a certificate": (
+        ["--tls", "0", "--self-signed", "--private-key", "x"],
+        "--private-key goes with a certificate",
+    ),
+    "self-signed and a certificate": (
+        ["--tls", "0", "--self-signed", *FILE],
+        "there can be no --certificate",
+    ),
+    "a demand that nobody can meet": (
+        ["--tls", "0", *FILE, "--require-client-certificate"],
+        "nobody vouches for clients",
+    ),
+    "a file without a name": (["--tls", "0", "--certificate", ""], "--certificate: the name of the file"),
+    "no time for handshakes": (["--handshake-timeout", "0"], "--handshake-timeout: it has to end"),
+    "endless handshakes": (["--handshake-timeout", "none"], "--handshake-timeout: it has to end"),
     "nothing to serve": (["--tcp", "none", "--udp", "none"], "nothing to serve"),
     "a host name": (["--interface", "example.org"], "--interface: 'example.org' is not an IP address"),
     "an impossible address": (["--interface", "1.2.3.4.5"], "--interface: "),
@@ -157,6 +209,13 @@ def test_help_explains_each_option_and_shows_how(
     assert max(len(line) for line in text.splitlines()) <= 80
     for option in (
         "--tcp=",
+        "--tls=",
+        "--certificate=",
+        "--private-key=",
+        "--client-ca=",
+        "--require-client-certificate",
+        "--self-signed",
+        "--handshake-timeout=",
         "--udp=",
         "--interface=",
         "--max-connections=",

@@ -3,6 +3,7 @@
 from winsockets.services._reply_policy import Refusal, ReplyPolicy
 from winsockets.services._service import EchoService
 from winsockets.services._tcp_echo import EchoStreamService, EchoStreamStatistics
+from winsockets.services._tls_ports import TlsPorts
 from winsockets.services._udp_echo import EchoDatagramService, EchoDatagramStatistics
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "EchoStreamStatistics",
     "Refusal",
     "ReplyPolicy",
+    "TlsPorts",
 ]

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from winsockets.errors import SocketException
 from winsockets.foundation import AsyncOperationWithProgress
-from winsockets.sockets import StreamSocket
+from winsockets.sockets import SocketProtectionLevel, StreamSocket
 
 __all__ = ["EchoConnection", "Outcome"]
 
@@ -37,7 +37,8 @@ class EchoConnection:
         idle_timeout: seconds without a byte in either direction that end the connection; None for ever.
 
     Attributes:
-        peer: the client's address and port, in words.
+        peer: the client's address and port, in words; with the subject of its certificate, if it showed one.
+        has_tls: whether the connection has TLS.
         echoed: bytes sent back so far.
         outcome: how it ended; None while it has not.
         problem: what broke it off, if something did.
@@ -46,6 +47,10 @@ class EchoConnection:
     def __init__(self, socket: StreamSocket, clock: IReactorTime, idle_timeout: float | None) -> None:
         information = socket.information
         self.peer = f"{information.remote_address} port {information.remote_port}"
+        self.has_tls = information.protection_level is not SocketProtectionLevel.PLAIN_SOCKET
+        certificate = information.client_certificate
+        if certificate is not None:
+            self.peer += f" ({certificate.subject!r})"
         self.echoed = 0
         self.outcome: Outcome | None = None
         self.problem: SocketException | None = None

@@ -50,7 +50,7 @@ class EchoService(MultiService):
 
     @property
     def urls(self) -> list[str]:
-        """Where it listens, as ``tcp://127.0.0.1:1337`` and ``udp://[::1]:1337``; none before binding."""
+        """Where it listens, as ``tcp://127.0.0.1:1337`` or ``udp://[::1]:1337``; none before binding."""
         return [url for child in self._children() for url in child.urls]
 
     def bind(self) -> None:
@@ -105,6 +105,8 @@ class EchoService(MultiService):
                 f"TCP: {tcp.accepted} accepted, {tcp.echoed} bytes echoed; {tcp.completed} closed by the "
                 f"client, {tcp.broken} broken off, {tcp.idle} closed for silence, {tcp.cut_off} cut off."
             )
+            if self._stream.speaks_tls:
+                yield f"TLS: {tcp.secured} of those accepted; {tcp.failed_handshakes} failed handshakes."
         if self._datagram is not None:
             udp = self._datagram.statistics
             reasons = ", ".join(f"{reason.name} {count}" for reason, count in udp.refused.items())

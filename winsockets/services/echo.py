@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import socket
+from functools import partial
 from typing import Any
 
+from winsockets.certificates import Certificate
+from winsockets.certificates._files import load_authorities, load_identity
 from winsockets.errors import SocketException
 from winsockets.services._options import Options
+from winsockets.services._reloading import CertificateReload
 from winsockets.services._reply_policy import ReplyPolicy
+from winsockets.services._self_signed import SelfSigned, server_names
 from winsockets.services._service import EchoService
-from winsockets.services._stop_signals import StopSignals
+from winsockets.services._signals import Signals
 from winsockets.services._tcp_echo import EchoStreamService
+from winsockets.services._tls_ports import TlsPorts
 from winsockets.services._udp_echo import EchoDatagramService, is_broadcast
 
 __all__ = ["Options", "makeService"]
@@ -20,7 +27,7 @@ def makeService(options: Options, *, reactor: Any = None) -> EchoService:
 
     They are bound here because this is the last moment at which twistd has a terminal, an exit status and
     all its rights: it has not gone to the background, written a pid file or begun to log. What is bound
-    here stays bound in the background.
+    here stays bound in the background. Certificates are read here for the same reason.
 
     Args:
         options: a parsed command line.
@@ -30,13 +37,29 @@ def makeService(options: Options, *, reactor: Any = None) -> EchoService:
         The service, bound and not started.
 
     Raises:
-        SystemExit: an address is taken, is not of this machine, or needs rights; printing it is the one
-            line.
+        SystemExit: an address is taken, is not of this machine, or needs rights; a certificate cannot be
+            used; printing it is the one line.
     """
+    try:
+        return _make(options, reactor)
+    except SocketException as problem:
+        raise SystemExit(f"winsockets-echo: cannot start: {problem}") from problem
+
+
+def _make(options: Options, reactor: Any) -> EchoService:
+    load = partial(load_identity, options["certificate"], options["private-key"])
+    made = None
+    tls = None
+    if options["self-signed"]:
+        made = SelfSigned(server_names(options["interface"], socket.gethostname()))
+        tls = _tls_ports(options, made.certificate)
+    elif options["tls"]:
+        tls = _tls_ports(options, load())
     stream = datagram = None
-    if options["tcp"]:
+    if options["tcp"] or tls is not None:
         stream = EchoStreamService(
             options["tcp"],
+            tls=tls,
             addresses=options["interface"],
             max_connections=options["max-connections"],
             idle_timeout=options["idle-timeout"],
@@ -54,9 +77,21 @@ def makeService(options: Options, *, reactor: Any = None) -> EchoService:
             options["udp"], addresses=options["interface"], policy=policy, reactor=reactor
         )
     service = EchoService(stream, datagram, reactor=reactor)
-    try:
-        service.bind()
-    except SocketException as problem:
-        raise SystemExit(f"winsockets-echo: cannot start: {problem}") from problem
-    StopSignals(service.cut_off, reactor=reactor).setServiceParent(service)
+    service.bind()
+    reload = None
+    if made is not None:
+        made.setServiceParent(service)
+    elif stream is not None and tls is not None:
+        reload = CertificateReload(load, stream.show_certificate, reactor=reactor).start
+    Signals(service.cut_off, reload=reload, reactor=reactor).setServiceParent(service)
     return service
+
+
+def _tls_ports(options: Options, certificate: Certificate) -> TlsPorts:
+    return TlsPorts(
+        options["tls"],
+        certificate,
+        client_roots=load_authorities(options["client-ca"]) if options["client-ca"] else (),
+        require_client_certificate=bool(options["require-client-certificate"]),
+        handshake_timeout=options["handshake-timeout"],
+    )

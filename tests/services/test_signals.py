@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from winsockets.services._stop_signals import StopSignals
+from winsockets.services._signals import Signals
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has other signals")
 
@@ -68,9 +68,9 @@ def reactor() -> Iterator[SteppingReactor]:
             signal.signal(number, handler)
 
 
-def started(reactor: SteppingReactor) -> StopSignals:
+def started(reactor: SteppingReactor) -> Signals:
     """The service, as twistd starts it."""
-    service = StopSignals(lambda: reactor.said.append("hurry"), reactor=reactor)
+    service = Signals(lambda: reactor.said.append("hurry"), reactor=reactor)
     service.privilegedStartService()
     return service
 
