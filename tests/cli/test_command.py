@@ -236,8 +236,8 @@ async def test_somebody_at_a_terminal_is_told_what_to_do() -> None:
     ("arguments", "advice"),
     [
         ([], "Missing argument 'URL'"),
-        (["localhost"], "does not begin with tcp:// or udp://"),
-        (["http://localhost"], "write tcp:// or udp://"),
+        (["localhost"], "does not begin with tcp://, tls:// or udp://"),
+        (["http://localhost"], "write tcp://, tls:// or udp://"),
         (["tcp://localhost", "text", "--size", "5"], "there can be no TEXT"),
         (["tcp://localhost", "--count", "0"], "'--count'"),
         (["tcp://localhost", "--count", "1e3"], "'1e3' is not a whole number from 1 to 1000000000000"),

@@ -21,6 +21,8 @@ from winsockets.cli._url import DEFAULT_SERVICE, EchoUrl, parse_url
         ("tcp://[fe80::1%eth0]:7", ("tcp", "[fe80::1%eth0]", "7")),
         ("tcp://[::1]", ("tcp", "[::1]", DEFAULT_SERVICE)),
         ("udp://localhost", ("udp", "localhost", DEFAULT_SERVICE)),
+        ("TLS://localhost", ("tls", "localhost", DEFAULT_SERVICE)),
+        ("tls://[::1]:7", ("tls", "[::1]", "7")),
     ],
 )
 def test_a_url_has_a_transport_a_host_and_a_service(text: str, parts: tuple[str, str, str]) -> None:
@@ -32,8 +34,8 @@ def test_a_url_has_a_transport_a_host_and_a_service(text: str, parts: tuple[str,
     ("text", "advice"),
     [
         ("", "tcp://localhost:1337"),
-        ("localhost:1337", "does not begin with tcp:// or udp://"),
-        ("http://localhost", "write tcp:// or udp://"),
+        ("localhost:1337", "does not begin with tcp://, tls:// or udp://"),
+        ("http://localhost", "write tcp://, tls:// or udp://"),
         ("tcp://", "has no host"),
         ("tcp://:1337", "has no host"),
         ("tcp://localhost:", "no port after the colon"),

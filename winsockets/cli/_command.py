@@ -11,11 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from winsockets.certificates import Certificate, ChainValidationResult
+from winsockets.certificates._files import load_authorities, load_identity
+from winsockets.certificates._results import IGNORABLE_RESULTS
 from winsockets.cli._display import Display
 from winsockets.cli._messages import numbered, repeated
 from winsockets.cli._running import run
 from winsockets.cli._session import Plan, hold
+from winsockets.cli._tls import TlsPlan, parse_ignorable
 from winsockets.cli._url import EchoUrl, parse_url
+from winsockets.errors import SocketException
 
 __all__ = ["main"]
 
@@ -31,6 +36,7 @@ Examples:
   winsockets echo tcp://localhost:1337 hello
   winsockets echo udp://[::1]:1337 --count 1000 --size 512
   winsockets echo tcp://localhost < file | cmp - file
+  winsockets echo tls://localhost:1338 --ca root.pem hello
 """
 
 
@@ -72,6 +78,37 @@ def _whole_number(largest: int) -> Callable[[click.Context, click.Parameter, str
         return int(value)
 
     return check
+
+
+def _authorities(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Certificate, ...]:
+    if value is None:
+        return ()
+    try:
+        return load_authorities(value)
+    except SocketException as problem:
+        raise click.BadParameter(str(problem), ctx, param) from problem
+
+
+def _ignorable(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> frozenset[ChainValidationResult]:
+    if value is None:
+        return frozenset()
+    try:
+        return parse_ignorable(value)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), ctx, param) from problem
+
+
+def _identity(certificate: str | None, private_key: str | None) -> Certificate | None:
+    if certificate is None:
+        if private_key is not None:
+            raise click.UsageError("--private-key goes with a certificate; give it with --certificate")
+        return None
+    try:
+        return load_identity(certificate, private_key)
+    except SocketException as problem:
+        raise click.BadParameter(str(problem), param_hint="'--certificate'") from problem
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -126,6 +163,29 @@ def main() -> None:
     metavar="SECONDS",
     help="How long to wait for the connection, and for each reply.  [default: 5]",
 )
+@click.option(
+    "--ca",
+    callback=_authorities,
+    metavar="FILE",
+    help="Trust the authorities in this file (PEM), and not the system's.",
+)
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    help="Show this certificate to a server that asks for one: PEM or PKCS #12, without a password.",
+)
+@click.option(
+    "--private-key",
+    metavar="FILE",
+    help="The certificate's private key (PEM), if it is not in the file of the certificate.",
+)
+@click.option(
+    "--insecure-ignore",
+    callback=_ignorable,
+    metavar="NAME,...",
+    help="Connect although this is wrong with the server's certificate, to whoever that may be: "
+    f"{', '.join(result.name for result in sorted(IGNORABLE_RESULTS))}.",
+)
 def echo(
     *,
     url: EchoUrl,
@@ -134,11 +194,15 @@ def echo(
     interval: float,
     size: int | None,
     timeout: float,
+    ca: tuple[Certificate, ...],
+    certificate: str | None,
+    private_key: str | None,
+    insecure_ignore: frozenset[ChainValidationResult],
 ) -> None:
     """Send messages to an echo server and compare what comes back.
 
-    URL is tcp://HOST:PORT or udp://HOST:PORT. PORT is a number or a name from the services file, 1337 when
-    left out; an IPv6 address stands in brackets.
+    URL is tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT. PORT is a number or a name from the services
+    file, 1337 when left out; an IPv6 address stands in brackets.
 
     Each TEXT is a message, sent with a newline at its end. Without TEXT, each line of standard input is one,
     whatever its bytes are; a line of more than 64 KiB is sent in pieces. Each message waits for the reply to
@@ -149,7 +213,13 @@ def echo(
     N messages are sent.
 
     A lost datagram is counted and the next one sent; a TCP connection that loses a reply is given up.
+
+    The certificate of a tls:// server has to be for HOST, and from an authority that the system trusts or
+    that is given with --ca.
     """
+    tls = TlsPlan(ca, _identity(certificate, private_key), insecure_ignore)
+    if url.transport != "tls" and tls != TlsPlan():
+        raise click.UsageError(f"certificates are for TLS, and {url} is without it; write tls://")
     if text and size is not None:
         raise click.UsageError("--size makes the messages, so there can be no TEXT beside it")
     measuring = count is not None or size is not None
@@ -160,5 +230,5 @@ def echo(
     elif measuring:
         length = size or _DEFAULT_SIZE
         messages = (numbered(number, length) for number in range(1, total + 1))
-    plan = Plan(url, messages, interval, timeout)
+    plan = Plan(url, messages, interval, timeout, tls)
     sys.exit(run(lambda reactor: hold(plan, Display(measuring, total), reactor)))

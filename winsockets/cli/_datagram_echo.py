@@ -38,6 +38,7 @@ class DatagramEcho:
     """
 
     ends_with_a_loss = False
+    protection = ""
     longest = 65_507
 
     def __init__(self, reactor: Any, url: EchoUrl, timeout: float, tally: Tally) -> None:

@@ -26,12 +26,14 @@ class OutputClosed(Exception):
 
 
 def name_of(problem: OSError) -> str:
-    """Name an error: its status; where that is UNKNOWN its HRESULT, its errno, or just E_FAIL."""
+    """Name an error: its status; where that is UNKNOWN its HRESULT, by name or number, or its errno."""
     if isinstance(problem, SocketException):
         if problem.status:
             return problem.status.name
         if problem.hresult in _HRESULTS:
             return _HRESULTS[problem.hresult]
+        if not problem.errno and problem.hresult != E_FAIL:
+            return f"0x{problem.hresult & 0xFFFFFFFF:08X}"
     return errno.errorcode.get(problem.errno or 0, "E_FAIL")
 
 
@@ -67,12 +69,13 @@ class Display:
             _write(data)
 
     def complain(self, problem: OSError | str) -> None:
-        """Show an error in a line of its own.
+        """Show an error in a line of its own, and its notes below it.
 
         What repeats itself while measuring is shown once.
         """
         self.complained = True
         text = problem if isinstance(problem, str) else f"{name_of(problem)}: {_reason(problem)}"
+        text += "".join(f"\n  {note}" for note in getattr(problem, "__notes__", ()))
         if not (self._measuring and text == self._last_complaint):
             self._note(f"winsockets: {text}")
         self._last_complaint = text

@@ -15,6 +15,7 @@ from winsockets.cli._display import Display, OutputClosed
 from winsockets.cli._standard_input import InputLines
 from winsockets.cli._statistics import Tally
 from winsockets.cli._stream_echo import StreamEcho
+from winsockets.cli._tls import TlsPlan
 from winsockets.cli._url import EchoUrl
 from winsockets.errors import ConnectionTimedOutError, SocketException
 
@@ -32,13 +33,15 @@ class Plan:
         url: the server.
         messages: what to send; None for the lines of standard input.
         interval: the least seconds from one message to the next.
-        timeout: seconds for resolving, for connecting, and for each reply.
+        timeout: seconds for resolving, for connecting, for a TLS handshake, and for each reply.
+        tls: how to speak TLS, where the URL asks for it.
     """
 
     url: EchoUrl
     messages: Iterable[bytes] | None
     interval: float
     timeout: float
+    tls: TlsPlan
 
 
 async def hold(plan: Plan, display: Display, reactor: Any) -> bool:
@@ -72,14 +75,14 @@ async def hold(plan: Plan, display: Display, reactor: Any) -> bool:
 
 async def _exchange_all(plan: Plan, display: Display, reactor: Any, tally: Tally) -> None:
     echo: StreamEcho | DatagramEcho
-    if plan.url.transport == "tcp":
-        echo = StreamEcho(reactor, plan.url, plan.timeout)
-    else:
+    if plan.url.transport == "udp":
         echo = DatagramEcho(reactor, plan.url, plan.timeout, tally)
+    else:
+        echo = StreamEcho(reactor, plan.url, plan.timeout, plan.tls)
     next_message = _source(plan.messages, reactor, echo.longest)
     async with echo:
         if plan.messages is None:
-            display.invite(echo.peer)
+            display.invite(echo.peer + echo.protection)
         due = perf_counter()
         while (message := await next_message()) is not None:
             if (delay := due - perf_counter()) > 0:

@@ -1,4 +1,4 @@
-"""Echoes over a TCP connection."""
+"""Echoes over a TCP connection, plain or with TLS."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from winsockets.cli._tls import TlsPlan
 from winsockets.cli._url import EchoUrl
 from winsockets.errors import OutOfBoundsError, SocketException
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperationWithProgress
-from winsockets.sockets import StreamSocket
+from winsockets.sockets import SocketProtectionLevel, StreamSocket
 
 __all__ = ["StreamEcho"]
 
@@ -24,25 +25,47 @@ class StreamEcho:
     Args:
         reactor: the reactor.
         url: the server.
-        timeout: seconds for resolving the name and again for connecting.
+        timeout: seconds for resolving the name, again for connecting, and again for a TLS handshake.
+        tls: how to speak TLS, where the URL asks for it.
+
+    Raises:
+        InvalidArgumentError: the certificate to show is not one for clients.
     """
 
     ends_with_a_loss = True
     longest = 64 * 1024
 
-    def __init__(self, reactor: Any, url: EchoUrl, timeout: float) -> None:
+    def __init__(self, reactor: Any, url: EchoUrl, timeout: float, tls: TlsPlan) -> None:
         self._url = url
+        self._tls = tls
         self._socket = StreamSocket(reactor=reactor)
         # A peer that takes nothing had its time already.
         self._socket.control.limits = replace(
-            DEFAULT_LIMITS, resolve_timeout=timeout, connect_timeout=timeout, close_timeout=0
+            DEFAULT_LIMITS,
+            resolve_timeout=timeout,
+            connect_timeout=timeout,
+            handshake_timeout=timeout,
+            close_timeout=0,
         )
+        self._level = SocketProtectionLevel.PLAIN_SOCKET
+        if url.transport == "tls":
+            self._level = SocketProtectionLevel.UNSPECIFIED
+            tls.configure(self._socket.control)
         self._message = b""
         self._writing: AsyncOperationWithProgress[int, int]
 
     async def __aenter__(self) -> Self:
-        """Connect."""
-        await self._socket.connect_async(self._url.host, self._url.service)
+        """Connect.
+
+        Raises:
+            SocketException: it failed; where the server's certificate was not good enough, the notes say why.
+        """
+        try:
+            await self._socket.connect_async(self._url.host, self._url.service, self._level)
+        except SocketException as problem:
+            for line in self._tls.verdict(self._socket.information, self._url.host):
+                problem.add_note(line)
+            raise
         return self
 
     async def __aexit__(
@@ -57,6 +80,12 @@ class StreamEcho:
         """The server in words."""
         information = self._socket.information
         return f"{information.remote_address} port {information.remote_port}"
+
+    @property
+    def protection(self) -> str:
+        """What protects the connection, in words; "" for nothing."""
+        level = self._socket.information.protection_level
+        return "" if level is SocketProtectionLevel.PLAIN_SOCKET else f" with TLS 1.{level.name[-1]}"
 
     async def send(self, message: bytes) -> None:
         """Send a message; a failure shows in `reply`, which has to read while this is under way."""

@@ -17,12 +17,12 @@ class EchoUrl(NamedTuple):
     """Where an echo server is.
 
     Attributes:
-        transport: how to get there.
+        transport: how to get there; tls is TLS over TCP.
         host: a name or an address; an IPv6 address keeps its brackets.
         service: a port, or a name from the services file.
     """
 
-    transport: Literal["tcp", "udp"]
+    transport: Literal["tcp", "tls", "udp"]
     host: str
     service: str
 
@@ -36,7 +36,7 @@ def parse_url(text: str) -> EchoUrl:
     Whether the host is a possible name and the service a known one is for the socket to say.
 
     Args:
-        text: ``tcp://host``, ``udp://host:service``, ``tcp://[::1]:service``; a slash may follow.
+        text: ``tcp://host``, ``udp://host:service``, ``tls://[::1]:service``; a slash may follow.
 
     Returns:
         The parts; `DEFAULT_SERVICE` where the URL has none.
@@ -48,10 +48,12 @@ def parse_url(text: str) -> EchoUrl:
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
-        raise ValueError(f"{text!r} does not begin with tcp:// or udp://; an example is tcp://localhost:1337")
+        raise ValueError(
+            f"{text!r} does not begin with tcp://, tls:// or udp://; an example is tcp://localhost:1337"
+        )
     transport = scheme.lower()
-    if transport not in ("tcp", "udp"):
-        raise ValueError(f"{scheme!r} is not a way to echo; write tcp:// or udp://")
+    if transport not in ("tcp", "tls", "udp"):
+        raise ValueError(f"{scheme!r} is not a way to echo; write tcp://, tls:// or udp://")
     rest = rest.removesuffix("/")
     foreign = _FOREIGN.search(rest)
     if foreign is not None:
@@ -61,7 +63,7 @@ def parse_url(text: str) -> EchoUrl:
         raise ValueError(f"{text!r} has no host; an example is {transport}://localhost:1337")
     if colon and not service:
         raise ValueError(f"{text!r} has no port after the colon; without the colon it is {DEFAULT_SERVICE}")
-    return EchoUrl(cast(Literal["tcp", "udp"], transport), host, service or DEFAULT_SERVICE)
+    return EchoUrl(cast(Literal["tcp", "tls", "udp"], transport), host, service or DEFAULT_SERVICE)
 
 
 def _split(text: str, rest: str) -> tuple[str, str, str]:
