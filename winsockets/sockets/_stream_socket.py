@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, Self, overload
 
 from twisted.internet.protocol import ServerFactory
@@ -276,7 +277,7 @@ class StreamSocket(Closing):
                 require_close_notify=self.control.require_close_notify,
             )
         try:
-            protocol = await reach(
+            reaching = reach(
                 host,
                 port,
                 factory,
@@ -287,8 +288,7 @@ class StreamSocket(Closing):
                 local_host=local[0],
                 local_port=local[1],
             )
-            if creator is not None:
-                protocol = await self._secured(protocol)
+            protocol = await (reaching if creator is None else self._secured(reaching))
         except BaseException as problem:
             self._connecting = None
             if self._link.closed:
@@ -300,14 +300,18 @@ class StreamSocket(Closing):
         self.information._asked_for = (host, service)
         self._link.connect(protocol)
 
-    async def _secured(self, layer: TlsLayer) -> StreamProtocol:
-        """Wait for the handshake; what it has found out stays readable."""
+    async def _secured(self, reaching: Coroutine[Any, Any, TlsLayer]) -> StreamProtocol:
+        """Wait for the connection and the handshake; what that has found out stays readable."""
+        layer = await reaching
         try:
             await layer.when_secured()
+            return layer.protocol
         except BaseException:
             self.information._refused = layer.verification
             raise
-        return layer.protocol
+        finally:
+            # Its error stays with it, and this frame with the error.
+            del layer
 
     def upgrade_to_ssl_async(
         self, protection_level: SocketProtectionLevel, validation_host_name: HostName | str, /

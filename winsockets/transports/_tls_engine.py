@@ -288,6 +288,9 @@ class TlsEngine:
         self.state = TlsState.BROKEN
         self.changed = True
         self.failure = _understand(problem, self._odd and not was_open)
+        if self.failure.fault is not TlsFault.OWN_FAILURE:
+            # It stays here, and must not keep those who called.
+            problem.__traceback__ = None
         self._collect()
 
 
