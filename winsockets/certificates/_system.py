@@ -36,8 +36,8 @@ def system_roots() -> tuple[x509.Certificate, ...]:
 
     On Windows these are in the store ROOT. Elsewhere, if SSL_CERT_FILE or SSL_CERT_DIR is set, they are
     there and nowhere else; if not, where the interpreter's OpenSSL looks; if there are none, in the first
-    bundle at the usual places. Files are read again when they have changed. What cannot be read is logged and
-    left out.
+    bundle at the usual places. Files are read again when they have changed, folders when files have come or
+    gone. What cannot be read is logged and left out.
     """
     if hasattr(ssl, "enum_certificates"):
         return _windows_store("ROOT")
@@ -105,11 +105,16 @@ def _read_bundle(path: str, changed: int, size: int) -> tuple[x509.Certificate, 
 
 
 def _folder(path: str) -> tuple[x509.Certificate, ...]:
-    """Read a folder as OpenSSL's c_rehash makes it: each certificate once, whatever links lead to it."""
     try:
-        entries = sorted(Path(path).iterdir())
+        return _read_folder(path, os.stat(path).st_mtime_ns)
     except OSError as problem:
         _log.warn("no trusted certificates from {path}: {problem}", path=path, problem=problem)
         return ()
+
+
+@lru_cache(maxsize=8)  # to list it and to look at each file takes 10 ms, and every connection asks
+def _read_folder(path: str, changed: int) -> tuple[x509.Certificate, ...]:
+    """Read a folder as OpenSSL's c_rehash makes it: each certificate once, whatever links lead to it."""
+    entries = sorted(Path(path).iterdir())
     files = dict.fromkeys(os.path.realpath(entry) for entry in entries if entry.is_file())
     return tuple(dict.fromkeys(one for file in files for one in _bundle(file)))
