@@ -21,11 +21,12 @@ PATIENCE = 60.0
 _GLANCE = 0.01
 """Seconds between two looks at the log of a daemon, which no pipe leads to."""
 
-_URL = re.compile(r"(tcp|udp)://(?:\[([^]]+)\]|([0-9.]+)):([0-9]+)")
+_URL = re.compile(r"(tcp|tls|udp)://(?:\[([^]]+)\]|([0-9.]+)):([0-9]+)")
 _WRONG = re.compile(r"Traceback|Unhandled|Warning|#error|#critical")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a process finds of the checkout that is tested, if it is one."""
     environment = dict(os.environ)
     root = Path(winsockets.__file__).parents[1]
     if (root / "setup.cfg").exists():
@@ -66,7 +67,7 @@ class Echo:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=_environment(),
+            env=environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -80,7 +81,7 @@ class Echo:
         self.process = subprocess.Popen(
             [*self._command, "-n", "winsockets-echo", *arguments],
             cwd=self.folder,
-            env=_environment(),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
