@@ -1,4 +1,4 @@
-"""Signals: held back until the reactor runs, SIGHUP as SIGTERM, and a second one for haste."""
+"""Signals: held back until the reactor runs, SIGHUP to reload or as SIGTERM, and a second one for haste."""
 
 from __future__ import annotations
 
@@ -68,9 +68,10 @@ def reactor() -> Iterator[SteppingReactor]:
             signal.signal(number, handler)
 
 
-def started(reactor: SteppingReactor) -> Signals:
+def started(reactor: SteppingReactor, *, reloads: bool = False) -> Signals:
     """The service, as twistd starts it."""
-    service = Signals(lambda: reactor.said.append("hurry"), reactor=reactor)
+    reload = partial(reactor.said.append, "reload") if reloads else None
+    service = Signals(lambda: reactor.said.append("hurry"), reload=reload, reactor=reactor)
     service.privilegedStartService()
     return service
 
@@ -111,3 +112,27 @@ def test_a_signal_while_the_reactor_stops_asks_for_haste(
     reactor.shut_down()
     signal.raise_signal(number)
     assert reactor.said == ["hurry"]
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_server_with_something_to_reload_does_that_at_a_hangup(
+    reactor: SteppingReactor, before: signal.Handlers
+) -> None:
+    """Also under nohup, and while it stops: it ends nothing."""
+    signal.signal(signal.SIGHUP, before)
+    started(reactor, reloads=True)
+    if before is signal.SIG_DFL:
+        # While it is ignored the system keeps none back.
+        signal.raise_signal(signal.SIGHUP)
+        assert reactor.said == []
+        reactor.run()
+        assert reactor.said == ["reload"]
+    else:
+        reactor.run()
+        signal.raise_signal(signal.SIGHUP)
+        assert reactor.said == ["reload"]
+    reactor.shut_down()
+    signal.raise_signal(signal.SIGHUP)
+    assert reactor.said == ["reload", "reload"]
+    signal.raise_signal(signal.SIGTERM)
+    assert reactor.said[-1] == "hurry"
