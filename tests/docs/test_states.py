@@ -7,6 +7,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import pytest_twisted
@@ -19,13 +20,16 @@ from winsockets import (
     AsyncStatus,
     DatagramSocket,
     SocketException,
+    SocketProtectionLevel,
     StreamSocket,
     StreamSocketListener,
 )
+from winsockets.testing import CertificateAuthority
 
 PAGE = ROOT / "docs" / "states.md"
 LEGEND = words(PAGE, "## Words")
 BIG = bytes(16 << 20)
+UNSPECIFIED = SocketProtectionLevel.UNSPECIFIED
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -70,8 +74,12 @@ class Peer:
         socket = StreamSocket()
         socket.control.limits = replace(socket.control.limits, write_queue=len(BIG) * 2, close_timeout=0)
         await socket.connect_async("127.0.0.1", self.port)
-        self.socket, _ = self._server.accept()
+        self.accept()
         return socket
+
+    def accept(self) -> None:
+        """Take the connection."""
+        self.socket, _ = self._server.accept()
 
     def end(self) -> None:
         """Send the end of the stream."""
@@ -161,6 +169,36 @@ async def closed(peer: Peer) -> StreamSocket:
     return socket
 
 
+async def shaking_hands(peer: Peer) -> StreamSocket:
+    """``upgrade_to_ssl_async`` waits for the peer."""
+    socket = await peer.connect()
+    socket.upgrade_to_ssl_async(UNSPECIFIED, "localhost").addErrback(lambda failure: None)
+    return socket
+
+
+async def secured(peer: Peer) -> StreamSocket:
+    """It has TLS, with a server that keeps the connection open."""
+    authority = CertificateAuthority()
+    kept: list[StreamSocket] = []
+    listener = StreamSocketListener()
+    listener.control.server_certificates.append(authority.issue_server("localhost"))
+    listener.connection_received += lambda sender, args: kept.append(args.socket)
+    await listener.bind_endpoint_async("127.0.0.1", 0)
+    socket = StreamSocket()
+    socket.control.limits = replace(socket.control.limits, close_notify_timeout=0.01)
+    socket.control.trusted_server_certificates.append(authority.certificate)
+    await socket.connect_async("127.0.0.1", listener.information.local_port)
+    await socket.upgrade_to_ssl_async(UNSPECIFIED, "localhost")
+    while not kept:
+        await turns()
+    listener.close()
+    SERVERS[socket] = kept.pop()
+    return socket
+
+
+SERVERS: WeakKeyDictionary[StreamSocket, StreamSocket] = WeakKeyDictionary()
+"""The other ends of sockets with TLS, which are closed when they are gone."""
+
 STREAM_STATES = {
     "new": new,
     "connecting": connecting,
@@ -169,11 +207,15 @@ STREAM_STATES = {
     "output closed": output_closed,
     "input closed": input_closed,
     "reset": reset,
+    "upgrading": shaking_hands,
+    "TLS": secured,
     "closed": closed,
 }
 STREAM_CALLS: dict[str, Callable[[StreamSocket], Any]] = {
     "`keep_alive = True`": lambda socket: setattr(socket.control, "keep_alive", True),
+    "`client_certificate = None`": lambda socket: setattr(socket.control, "client_certificate", None),
     "`connect_async()`": lambda socket: socket.connect_async("127.0.0.1", 9),
+    "`upgrade_to_ssl_async()`": lambda socket: socket.upgrade_to_ssl_async(UNSPECIFIED, "localhost"),
     "`read()`": lambda socket: socket.input_stream.read(),
     "`write_async(data)`": lambda socket: socket.output_stream.write_async(b"data"),
     "`flush_async()`": lambda socket: socket.output_stream.flush_async(),
@@ -350,6 +392,22 @@ async def pending_connect(peer: Peer) -> tuple[StreamSocket, AsyncOperation[Any]
     return socket, socket.connect_async("127.0.0.1", peer.port)
 
 
+async def pending_handshake(peer: Peer) -> tuple[StreamSocket, AsyncOperation[Any]]:
+    """A connect with a level, to a peer that says nothing."""
+    socket = StreamSocket()
+    operation = socket.connect_async("127.0.0.1", peer.port, UNSPECIFIED)
+    await turns()
+    peer.accept()
+    await turns()
+    return socket, operation
+
+
+async def pending_upgrade(peer: Peer) -> tuple[StreamSocket, AsyncOperation[Any]]:
+    """An upgrade, to which the peer says nothing."""
+    socket = await peer.connect()
+    return socket, socket.upgrade_to_ssl_async(UNSPECIFIED, "localhost")
+
+
 PENDING = {
     "`read()`": pending_read,
     "`read_exactly(2)`, one byte has arrived": half_read,
@@ -357,6 +415,8 @@ PENDING = {
     "a write of which a part has left": begun_write,
     "`flush_async()` behind a write": pending_flush,
     "`connect_async()`": pending_connect,
+    "`connect_async()` with a level, in the handshake": pending_handshake,
+    "`upgrade_to_ssl_async()`": pending_upgrade,
 }
 EVENTS: dict[str, Callable[[Peer, StreamSocket, AsyncOperation[Any]], object]] = {
     "its `cancel()`": lambda peer, socket, operation: operation.cancel(),

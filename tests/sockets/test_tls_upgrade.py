@@ -334,6 +334,20 @@ async def test_a_write_behind_an_upgrade_waits_for_it():
         assert listener.information.failed_handshakes == 0
 
 
+@pytest.mark.parametrize("data", [b"", b"secret"])
+@pytest_twisted.ensureDeferred
+async def test_an_end_behind_an_upgrade_waits_for_it_too(data):
+    """After what was written before it."""
+    async with serving() as listener, client() as socket:
+        await socket.connect_async(HOST, listener.information.local_port)
+        upgrading = socket.upgrade_to_ssl_async(BEST, "localhost")
+        writing = socket.output_stream.write_async(data)
+        socket.output_stream.close()
+        await upgrading
+        assert await writing == len(data)
+        assert b"".join([chunk async for chunk in socket.input_stream]) == data
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_socket_from_an_endpoint_can_be_upgraded():
     """Its control is open for what counts in the handshake."""

@@ -104,6 +104,7 @@ class TlsLayer(Protocol):
         # Ciphertext for which the transport had no room.
         self._waiting: bytes | memoryview = b""
         self._source_waits = False
+        self._output_is_over = False
         self._timer: IDelayedCall | None = None
         self._next_turn: IDelayedCall | None = None
         self._hopeful: list[Deferred[TlsInformation]] = []
@@ -250,7 +251,9 @@ class TlsLayer(Protocol):
         hopeful, self._hopeful = self._hopeful, []
         for operation in hopeful:
             operation.callback(cast(TlsInformation, self.information))
-        if self._source_waits:
+        if self._output_is_over:
+            self.loseWriteConnection()
+        elif self._source_waits:
             self._serve()
 
     # What the transport tells
@@ -507,7 +510,8 @@ class TlsLayer(Protocol):
         self._sink.resumeProducing()
 
     def loseWriteConnection(self) -> None:
-        """Send close_notify; receiving goes on."""
+        """Send close_notify, after the handshake if that is under way; receiving goes on."""
+        self._output_is_over = True
         if self._open and self._problem is None:
             self._put(self._engine.close())
 
