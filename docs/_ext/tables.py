@@ -170,7 +170,12 @@ class SettingsTable(_Table):
     def lines(self) -> Iterator[str]:
         """One row for each property."""
         control = getattr(winsockets, self.arguments[0])
-        late = {"error": "refused", "ignored": "no effect", "allowed": "takes effect"}
+        late = {
+            "error": "refused",
+            "handshake": "refused; not before an upgrade",
+            "ignored": "no effect",
+            "allowed": "takes effect",
+        }
         rows = [
             (f"``{name}``", str(setting.__doc__), late[setting._late])
             for name, setting in vars(control).items()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from twisted.internet.threads import deferToThread
 import winsockets
 from tests.docs.blocks import ROOT, Block, blocks
 from winsockets import AddressInUseError, DatagramSocket, StreamSocket, StreamSocketListener
+from winsockets.testing import CertificateAuthority
 
 BLOCKS = blocks()
 FILES = {block.file_name: block for block in BLOCKS if block.file_name is not None}
@@ -41,6 +43,16 @@ async def echo_datagram(socket, args):
     """Send the datagram back."""
     stream = await socket.get_output_stream_async(args.remote_address, args.remote_port)
     await stream.write_async(args.data)
+
+
+async def open_tls_echo() -> tuple[StreamSocketListener, CertificateAuthority]:
+    """Serve TCP with TLS on a port of localhost, by an authority of its own."""
+    authority = CertificateAuthority()
+    listener = StreamSocketListener()
+    listener.control.server_certificates.append(authority.issue_server("localhost"))
+    listener.connection_received += echo_bytes
+    await listener.bind_endpoint_async("localhost", 0)
+    return listener, authority
 
 
 async def open_echo() -> tuple[StreamSocketListener, DatagramSocket]:
@@ -128,9 +140,14 @@ async def test_a_fragment_runs(block: Block, port: str, tmp_path: Path) -> None:
     async with StreamSocket() as socket:
         await socket.connect_async("localhost", port)
         given = {"reactor": reactor, "port": port, "socket": socket, "folder": tmp_path}
-        outcome = eval(code, {**names, **given})
-        if inspect.iscoroutine(outcome):
-            await outcome
+        async with AsyncExitStack() as stack:
+            if block.page.name == "tls.md":
+                listener, given["authority"] = await open_tls_echo()
+                await stack.enter_async_context(listener)
+                given["port"] = listener.information.local_port
+            outcome = eval(code, {**names, **given})
+            if inspect.iscoroutine(outcome):
+                await outcome
 
 
 @pytest.mark.parametrize("runner", ["twisted.trial", "pytest"], ids=["trial", "pytest"])
@@ -184,4 +201,9 @@ def test_every_kind_of_block_is_there() -> None:
     """The blocks are found: README's program, the files of the first steps, fragments in the guides."""
     assert "README.md" in {block.page.relative_to(ROOT).as_posix() for block in PROGRAMS}
     assert set(FILES) >= {"client.py", "lines.py", "lines.tac", "test_lines_pytest.py", "test_lines_trial.py"}
-    assert {block.page.name for block in FRAGMENTS} >= {"streams.md", "stream-sockets.md", "datagrams.md"}
+    assert {block.page.name for block in FRAGMENTS} >= {
+        "streams.md",
+        "stream-sockets.md",
+        "datagrams.md",
+        "tls.md",
+    }

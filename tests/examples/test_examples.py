@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 import winsockets
+from winsockets.testing import CertificateAuthority, certificate_pem
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(winsockets.__file__).parents[1])}
@@ -162,6 +164,63 @@ def test_a_client_without_a_server_says_so() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"no echo: connect to localhost port {port} (")
     assert done.stderr.count("\n") == 1
+
+
+# TLS
+
+
+@contextmanager
+def tls_echo(folder: Path) -> Iterator[str]:
+    """Python's own TLS, which demands certificates of its clients and sends one line back; gives its port."""
+    authority = CertificateAuthority()
+    (folder / "client.pem").write_bytes(certificate_pem(authority.issue_client("somebody@example.test")))
+    (folder / "root.pem").write_bytes(certificate_pem(authority.certificate))
+    (folder / "server.pem").write_bytes(certificate_pem(authority.issue_server("localhost")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    context.load_verify_locations(folder / "root.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def serve() -> None:
+        plain, _ = listening.accept()
+        plain.settimeout(PATIENCE)
+        with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as peer:
+            peer.sendall(peer.recv(1024))
+            peer.recv(1024)
+
+    family, *_, address = socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)[0]
+    with socket.create_server((str(address[0]), 0), family=family) as listening:
+        listening.settimeout(PATIENCE)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield str(listening.getsockname()[1])
+        finally:
+            thread.join()
+
+
+def test_the_tls_client_shows_its_certificate_and_gets_its_line_back(tmp_path: Path) -> None:
+    """To a server that demands one."""
+    with tls_echo(tmp_path) as port:
+        files = str(tmp_path / "client.pem"), str(tmp_path / "root.pem")
+        assert run(*example("tls_echo_client.py", *files, port)) == "test\n"
+
+
+def test_the_tls_client_says_what_is_wrong_with_the_server(tmp_path: Path) -> None:
+    """In a line, with status 1: this root is not the server's."""
+    with tls_echo(tmp_path) as port:
+        (tmp_path / "root.pem").write_bytes(certificate_pem(CertificateAuthority().certificate))
+        done = subprocess.run(
+            example("tls_echo_client.py", str(tmp_path / "client.pem"), str(tmp_path / "root.pem"), port),
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no echo: TLS handshake with ")
+    assert "the certificate of an issuer is missing" in done.stderr
 
 
 # UDP

@@ -42,7 +42,7 @@ class TlsServerContext:
 
     Args:
         certificate: for clients that ask for no name, or for one that is not in ``names``.
-        names: certificates for other names; "*.example.com" is for all names one label longer.
+        names: certificates for other names; ``*.example.com`` is for all names one label longer.
         client_certificates: whether clients have to show one.
         trust_roots: for clients, trusted besides the system's.
         exclusive_trust_roots: for clients, trusted instead of the system's, and instead of ``trust_roots``.
