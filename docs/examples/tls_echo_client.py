@@ -2,7 +2,8 @@
 
 python tls_echo_client.py CERTIFICATE ROOT [PORT]
 
-CERTIFICATE is a file with the client's certificate and its private key, ROOT one with the root of the server's.
+CERTIFICATE is a file with the client's certificate and its private key, ROOT one with the root of the
+server's certificate.
 """
 
 import sys
