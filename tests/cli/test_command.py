@@ -267,7 +267,17 @@ async def test_help_tells_a_stranger_what_there_is() -> None:
     assert "echo" in top
     assert "twistd -n winsockets-echo" in top
     text = (await run("echo", "--help")).stdout.decode()
-    for word in ("tcp://HOST:PORT", "1337", "--count", "--interval", "--size", "--timeout", "Exit status"):
+    for word in (
+        "tcp://HOST:PORT",
+        "tls://HOST:PORT",
+        "1337",
+        "--count",
+        "--interval",
+        "--size",
+        "--timeout",
+    ):
+        assert word in text
+    for word in ("--ca", "--certificate", "--private-key", "--insecure-ignore", "UNTRUSTED", "Exit status"):
         assert word in text
     assert "\n  winsockets echo tcp://localhost:1337 hello\n" in text.replace(
         "    winsockets", "  winsockets"

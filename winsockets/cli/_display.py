@@ -26,7 +26,7 @@ class OutputClosed(Exception):
 
 
 def name_of(problem: OSError) -> str:
-    """Name an error: its status; where that is UNKNOWN its HRESULT, by name or number, or its errno."""
+    """Name an error: its status; where that is UNKNOWN its HRESULT, its errno, or the HRESULT's number."""
     if isinstance(problem, SocketException):
         if problem.status:
             return problem.status.name
