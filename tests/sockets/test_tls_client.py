@@ -36,7 +36,13 @@ from winsockets.errors import (
 from winsockets.foundation import AsyncStatus
 from winsockets.networking import EndpointPair, HostName
 from winsockets.sockets import SocketProtectionLevel, StreamSocket, StreamSocketListener, _tls_client
-from winsockets.transports import TlsLayer
+from winsockets.transports import (
+    StreamClientEndpoint,
+    StreamFactory,
+    TlsClientContext,
+    TlsFactory,
+    TlsLayer,
+)
 
 Level = SocketProtectionLevel
 TLS = [Level.TLS10, Level.TLS11, Level.TLS12, Level.TLS13]
@@ -167,6 +173,24 @@ async def test_a_plain_connection_has_nothing_of_tls():
                     assert information.server_certificate is information.client_certificate is None
                     assert information.server_intermediate_certificates == ()
                     assert information.server_certificate_errors == ()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_socket_made_of_a_protocol_shows_its_tls():
+    """Of a connection that was made with the transports alone."""
+    from twisted.internet import reactor
+
+    context = TlsClientContext(exclusive_trust_roots=[authority().certificate])
+    async with serving() as listener:
+        port = int(listener.information.local_port)
+        factory = TlsFactory(context.for_host(HOST), StreamFactory(reactor), server=False, reactor=reactor)
+        layer = await StreamClientEndpoint(reactor, HOST, port).connect(factory)
+        await layer.when_secured()
+        async with StreamSocket.from_protocol(layer.protocol) as socket:
+            assert await echoed(socket)
+            assert socket.information.protection_level is Level.TLS13
+            assert socket.information.server_certificate == server_identity()
+            assert socket.information.client_certificate is None
 
 
 # What does not come about

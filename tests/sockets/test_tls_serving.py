@@ -385,6 +385,32 @@ async def test_so_many_handshakes_are_under_way_and_no_more():
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_crowd_of_clients_gets_in_through_a_narrow_door():
+    """All of them, a few at a time; the certificate is replaced meanwhile."""
+    async with serving(limits=limits(handshakes=3)) as listener:
+        sockets = [client() for _ in range(40)]
+        port = listener.information.local_port
+        connecting = [socket.connect_async(HOST, port, BEST) for socket in sockets]
+        under_way = listener._handshakes._under_way
+        most = 0
+        while not all(operation.called for operation in connecting):
+            most = max(most, len(under_way))
+            listener.control.server_certificates[0] = server_identity()
+            await turn()
+        for number, socket in enumerate(sockets):
+            await connecting[number]
+            await socket.output_stream.write_async(b"%4d" % number)
+        for number, socket in enumerate(sockets):
+            assert await socket.input_stream.read_exactly(4) == b"%4d" % number
+            socket.close()
+        for socket in sockets:
+            await socket.wait_closed_async()
+        assert most <= 3
+        assert listener.information.failed_handshakes == 0
+        assert not under_way
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_handshake_counts_as_a_connection():
     """With ``max_connections``: it has a descriptor."""
     async with serving(max_connections=1) as listener, client() as socket:

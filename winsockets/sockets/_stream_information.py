@@ -112,7 +112,10 @@ class StreamSocketInformation:
 
     @property
     def protection_level(self) -> SocketProtectionLevel:
-        """The version of TLS that was negotiated; PLAIN_SOCKET without TLS."""
+        """The version of TLS that was negotiated; PLAIN_SOCKET without TLS.
+
+        And with TLS that is not ours but in the transport, such as that of Twisted's endpoints.
+        """
         layer = self._layer(server=False) or self._layer(server=True)
         if layer is None or layer.information is None:
             return SocketProtectionLevel.PLAIN_SOCKET
