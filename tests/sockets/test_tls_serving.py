@@ -246,6 +246,15 @@ async def test_the_certificate_is_the_first_for_the_name_that_is_asked_for(host,
 
 
 @pytest_twisted.ensureDeferred
+async def test_names_for_which_nobody_can_ask_do_no_harm():
+    """Odd ones that a certificate has beside good ones."""
+    odd = crafted("o*d.example", "a b.example", "good.example")
+    async with serving(dropping, server_certificates=[FIRST, odd]) as listener:
+        assert await shown(listener, "good.example") == odd
+        assert await shown(listener, "first.example") == FIRST
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_client_certificate_is_asked_for_under_every_name():
     """The policy is the listener's, not the certificate's."""
     async with serving(
