@@ -23,7 +23,7 @@ from tests.sockets.tls import (
     serving,
     trusting,
 )
-from tests.transports.loopback import PATIENCE, Timed, delivered, limits, listening, turn, until
+from tests.transports.loopback import PATIENCE, Timed, delivered, limits, listening, received, turn, until
 from winsockets.errors import (
     BusyError,
     ConnectionTimedOutError,
@@ -154,6 +154,18 @@ async def test_the_guides_story_of_an_upgrade():
         assert first == b"\x00\x00\x00\x05Hello\x16"
         upgrading.addErrback(lambda _: None)
         assert reader.read_string(2) == "ok"
+
+
+@pytest_twisted.ensureDeferred
+async def test_writes_of_a_batch_that_is_held_back_leave_before_tls():
+    """They were written in plain, and nobody has to await them first."""
+    async with plain() as (socket, peer):
+        writes = [socket.output_stream.write_async(piece) for piece in (b"one ", b"two ", b"three ")]
+        upgrading = socket.upgrade_to_ssl_async(BEST, "localhost")
+        upgrading.addErrback(lambda _: None)
+        assert [await write for write in writes] == [4, 4, 6]
+        said = await received(peer, 15)
+        assert said == b"one two three \x16"
 
 
 # What refuses an upgrade and leaves the connection
