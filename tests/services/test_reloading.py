@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Event
 from typing import Any
 
@@ -11,10 +11,13 @@ import pytest_twisted
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.services.clients import until
-from tests.services.tls import server_identity
+from tests.services.tls import authority, server_identity
 from winsockets.certificates import Certificate
 from winsockets.errors import InvalidArgumentError
 from winsockets.services._reloading import CertificateReload
+
+Files = tuple[Certificate, Sequence[Certificate]]
+FILES: Files = (server_identity("one"), (authority("ours").certificate,))
 
 
 @pytest.fixture
@@ -27,10 +30,10 @@ def log() -> Iterator[list[Any]]:
 @pytest_twisted.ensureDeferred
 async def test_what_was_read_is_shown(log: list[Any]) -> None:
     """And said, with its fingerprint."""
-    shown: list[Certificate] = []
-    CertificateReload(lambda: server_identity("one"), shown.append).start()
+    shown: list[Files] = []
+    CertificateReload(lambda: FILES, lambda *found: shown.append(found)).start()
     await until(lambda: log)
-    assert shown == [server_identity("one")]
+    assert shown == [FILES]
     (line,) = map(formatEvent, log)
     assert server_identity("one").get_hash_value("SHA256").hex(":").upper() in line
     assert "valid to 3000-01-01" in line
@@ -41,17 +44,17 @@ async def test_what_was_read_is_shown(log: list[Any]) -> None:
 async def test_what_cannot_be_used_is_one_line(log: list[Any], where: str) -> None:
     """Whether it is the file or what is in it; the next time it may work."""
     bad = True
-    shown: list[Certificate] = []
+    shown: list[Files] = []
 
-    def load() -> Certificate:
+    def load() -> Files:
         if bad and where == "load":
             raise InvalidArgumentError("the file is bad")
-        return server_identity("one")
+        return FILES
 
-    def show(certificate: Certificate) -> None:
+    def show(*found: Any) -> None:
         if bad and where == "show":
             raise InvalidArgumentError("the file is bad")
-        shown.append(certificate)
+        shown.append(found)
 
     reload = CertificateReload(load, show)
     reload.start()
@@ -67,16 +70,16 @@ async def test_what_cannot_be_used_is_one_line(log: list[Any], where: str) -> No
 async def test_asked_for_again_meanwhile_it_reads_once_more() -> None:
     """Once, however often that was: the file may have changed after it was read."""
     going, go_on = Event(), Event()
-    shown: list[Certificate] = []
-    reads: list[Certificate] = []
+    shown: list[Files] = []
+    reads: list[Files] = []
 
-    def load() -> Certificate:
+    def load() -> Files:
         going.set()
         go_on.wait()
-        reads.append(server_identity("one"))
-        return reads[-1]
+        reads.append(FILES)
+        return FILES
 
-    reload = CertificateReload(load, shown.append)
+    reload = CertificateReload(load, lambda *found: shown.append(found))
     reload.start()
     await until(going.is_set)
     for _ in range(5):
@@ -90,14 +93,14 @@ async def test_asked_for_again_meanwhile_it_reads_once_more() -> None:
 async def test_a_fault_of_the_program_is_logged_and_does_not_end_reloading(log: list[Any]) -> None:
     """With its traceback."""
     faults = [ZeroDivisionError("a fault")]
-    shown: list[Certificate] = []
+    shown: list[Files] = []
 
-    def load() -> Certificate:
+    def load() -> Files:
         if faults:
             raise faults.pop()
-        return server_identity("one")
+        return FILES
 
-    reload = CertificateReload(load, shown.append)
+    reload = CertificateReload(load, lambda *found: shown.append(found))
     reload.start()
     await until(lambda: log)
     (event,) = log

@@ -118,6 +118,30 @@ async def test_another_certificate_is_for_the_next_connection() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_others_may_vouch_for_clients_from_the_next_connection_on() -> None:
+    """Those who did so before do not any more, unless they are named again; asking them cannot end."""
+    service = service_with(
+        {"client_roots": [authority("ours").certificate], "require_client_certificate": True}
+    )
+    async with running(service), await enter(service, certificate=client_identity("ours")) as before:
+        with pytest.raises(InvalidArgumentError):
+            service.show_certificate(server_identity("two"), [])
+        with pytest.raises(InvalidArgumentError):
+            service.show_certificate(authority("ours").certificate, [authority("theirs").certificate])
+        async with await enter(service, certificate=client_identity("ours")) as client:
+            assert client.information.server_certificate == server_identity("one")
+            assert await exchange(client, b"x") == b"x"
+        service.show_certificate(server_identity("two"), [authority("theirs").certificate])
+        async with await enter(service, certificate=client_identity("theirs")) as client:
+            assert await exchange(client, b"x") == b"x"
+        with pytest.raises(SocketException):
+            async with await enter(service, certificate=client_identity("ours")) as client:
+                await client.input_stream.read(1)
+        assert await exchange(before, b"still here") == b"still here"
+    assert service.statistics.failed_handshakes == 1
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_tls_there_is_no_certificate_to_show() -> None:
     """A mistake of the program."""
     with pytest.raises(IllegalMethodCallError):

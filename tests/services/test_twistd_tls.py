@@ -257,6 +257,20 @@ def test_a_key_in_a_file_of_its_own_is_read_again_too(echo: Echo, files: Path) -
     assert fingerprint_at(port) == server_identity("two").get_hash_value("SHA256")
 
 
+def test_sighup_brings_the_new_authorities_of_clients(echo: Echo, files: Path) -> None:
+    """Whom only the old ones vouch for is not let in any more."""
+    write(files / "vouching.pem", authority("theirs").certificate)
+    port = started(echo, files, "--client-ca", f"{files}/vouching.pem")
+    line = (f"tls://localhost:{port}", "--ca", f"{files}/root.pem", "hello", "--certificate")
+    assert command(*line, f"{files}/stranger.pem").stdout == b"hello\n"
+    assert command(*line, f"{files}/client.pem").stdout == b""
+    write(files / "vouching.pem", authority("ours").certificate)
+    echo.signal(signal.SIGHUP)
+    echo.wait_for("New connections get the certificate of ")
+    assert command(*line, f"{files}/stranger.pem").stdout == b""
+    assert command(*line, f"{files}/client.pem").stdout == b"hello\n"
+
+
 # A certificate made on the spot
 
 

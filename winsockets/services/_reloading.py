@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,13 +22,17 @@ class CertificateReload:
     """Reads a certificate again and shows it, or leaves everything as it was and says why.
 
     Args:
-        load: reads the files; called in a thread.
-        show: takes the certificate.
+        load: reads the files, the certificate and who vouches for clients; called in a thread.
+        show: takes what was read.
         reactor: whose threads these are; the installed one when left out.
     """
 
     def __init__(
-        self, load: Callable[[], Certificate], show: Callable[[Certificate], None], *, reactor: Any = None
+        self,
+        load: Callable[[], tuple[Certificate, Sequence[Certificate]]],
+        show: Callable[[Certificate, Sequence[Certificate]], None],
+        *,
+        reactor: Any = None,
     ) -> None:
         self._load = load
         self._show = show
@@ -55,15 +59,15 @@ class CertificateReload:
 
     async def _reload(self) -> None:
         try:
-            certificate = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._load)
-            self._show(certificate)
+            found = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._load)
+            self._show(*found)
         except SocketException as problem:
             _log.error("The certificate stays as it was: {problem}", problem=problem)
         else:
             _log.info(
                 "New connections get the certificate of {subject!r}, valid to {end:%Y-%m-%d}, SHA-256 "
                 "fingerprint {fingerprint}",
-                subject=certificate.subject,
-                end=certificate.valid_to,
-                fingerprint=certificate.get_hash_value("SHA256").hex(":").upper(),
+                subject=found[0].subject,
+                end=found[0].valid_to,
+                fingerprint=found[0].get_hash_value("SHA256").hex(":").upper(),
             )

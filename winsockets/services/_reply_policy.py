@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from winsockets.errors import InvalidArgumentError
-from winsockets.services._token_bucket import TokenBucket
+from winsockets.foundation._token_bucket import TokenBucket
 
 __all__ = ["DEFAULT_LOOPBACK_BURST", "DEFAULT_RATE", "Refusal", "ReplyPolicy"]
 

@@ -12,11 +12,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from winsockets.certificates import Certificate
-from winsockets.errors import IllegalMethodCallError
+from winsockets.errors import IllegalMethodCallError, InvalidArgumentError
+from winsockets.foundation._token_bucket import TokenBucket
 from winsockets.services._binding import LOOPBACK, Bound, as_url, bind_all
 from winsockets.services._echo_connection import EchoConnection, Outcome
 from winsockets.services._tls_ports import TlsPorts
-from winsockets.services._token_bucket import TokenBucket
 from winsockets.sockets import StreamSocketListener, StreamSocketListenerConnectionReceivedEventArgs
 from winsockets.sockets._link import global_reactor
 
@@ -185,18 +185,33 @@ class EchoStreamService(Service):
     def _listen_securely(self, address: str, port: str) -> Bound:
         return self._listen(address, port, self._tls)
 
-    def show_certificate(self, certificate: Certificate) -> None:
+    def show_certificate(
+        self, certificate: Certificate, client_roots: Sequence[Certificate] | None = None
+    ) -> None:
         """Show another certificate from the next TLS connection on; those that there are go on.
 
+        Args:
+            certificate: the server's, with its private key.
+            client_roots: who vouches for clients from then on; None for those who did so far.
+
         Raises:
-            InvalidArgumentError: it is not one for servers, or has no private key; the one before stays.
+            InvalidArgumentError: it is not one for servers, or has no private key; or clients were asked for
+                certificates so far and nobody would vouch for them, or the reverse. Everything stays.
             IllegalMethodCallError: the service speaks no TLS.
         """
         if self._tls is None:
             raise IllegalMethodCallError("show_certificate: this service speaks no TLS; give it TlsPorts")
+        roots = tuple(self._tls.client_roots if client_roots is None else client_roots)
+        if bool(roots) != bool(self._tls.client_roots):
+            raise InvalidArgumentError(
+                "client_roots: whether clients are asked for certificates is settled when the service is made"
+            )
         for each in self._secured:
-            each.socket.control.server_certificates = [certificate]
-        self._tls = replace(self._tls, certificate=certificate)
+            control = each.socket.control
+            control.server_certificates = [certificate]
+            if control.trusted_client_certificates != roots:
+                control.trusted_client_certificates = roots
+        self._tls = replace(self._tls, certificate=certificate, client_roots=roots)
 
     def unbind(self) -> None:
         """Stop listening; the connections that there are go on. Does nothing before binding."""

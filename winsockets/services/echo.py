@@ -47,14 +47,13 @@ def makeService(options: Options, *, reactor: Any = None) -> EchoService:
 
 
 def _make(options: Options, reactor: Any) -> EchoService:
-    load = partial(load_identity, options["certificate"], options["private-key"])
     made = None
     tls = None
     if options["self-signed"]:
         made = SelfSigned(server_names(options["interface"], socket.gethostname()))
-        tls = _tls_ports(options, made.certificate)
+        tls = _tls_ports(options, made.certificate, _client_roots(options))
     elif options["tls"]:
-        tls = _tls_ports(options, load())
+        tls = _tls_ports(options, *_load(options))
     stream = datagram = None
     if options["tcp"] or tls is not None:
         stream = EchoStreamService(
@@ -82,16 +81,24 @@ def _make(options: Options, reactor: Any) -> EchoService:
     if made is not None:
         made.setServiceParent(service)
     elif stream is not None and tls is not None:
-        reload = CertificateReload(load, stream.show_certificate, reactor=reactor).start
+        reload = CertificateReload(partial(_load, options), stream.show_certificate, reactor=reactor).start
     Signals(service.cut_off, reload=reload, reactor=reactor).setServiceParent(service)
     return service
 
 
-def _tls_ports(options: Options, certificate: Certificate) -> TlsPorts:
+def _client_roots(options: Options) -> tuple[Certificate, ...]:
+    return load_authorities(options["client-ca"]) if options["client-ca"] else ()
+
+
+def _load(options: Options) -> tuple[Certificate, tuple[Certificate, ...]]:
+    return load_identity(options["certificate"], options["private-key"]), _client_roots(options)
+
+
+def _tls_ports(options: Options, certificate: Certificate, client_roots: tuple[Certificate, ...]) -> TlsPorts:
     return TlsPorts(
         options["tls"],
         certificate,
-        client_roots=load_authorities(options["client-ca"]) if options["client-ca"] else (),
+        client_roots=client_roots,
         require_client_certificate=bool(options["require-client-certificate"]),
         handshake_timeout=options["handshake-timeout"],
     )

@@ -286,7 +286,9 @@ class StreamSocketListener(Closing):
         factory: ServerFactory = StreamFactory(reactor, limits, reception.connected)
         tls = self._control._serving
         if tls is not None:
-            handshakes = Handshakes(admission, limits, reception.connected, self._information._count_failed)
+            handshakes = Handshakes(
+                admission, limits, reception.connected, self._information._count_failed, reactor
+            )
             factory = HandshakingFactory(
                 tls,
                 handshakes,

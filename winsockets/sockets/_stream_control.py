@@ -99,11 +99,23 @@ def _replace(control: StreamSocketListenerControl, certificates: tuple[Certifica
         )
 
 
+def _trust(control: StreamSocketListenerControl, roots: tuple[Certificate, ...]) -> None:
+    """Let others vouch for the clients of a listener that is bound, from now on."""
+    if control._serving is not None:
+        control._serving.trust(roots)
+    elif control._locked is not None:
+        raise IllegalMethodCallError(
+            f"StreamSocketListenerControl.trusted_client_certificates cannot be set {control._locked} "
+            "without TLS"
+        )
+
+
 class StreamSocketListenerControl(Control):
     """What can be set on a StreamSocketListener before it is bound, for it and every socket it accepts.
 
-    Setting a property later raises IllegalMethodCallError naming it, except ``server_certificates`` of a
-    listener that was bound with some: replaced, they count from the next connection on.
+    Setting a property later raises IllegalMethodCallError naming it, except ``server_certificates`` and
+    ``trusted_client_certificates`` of a listener that was bound with TLS: replaced, they count from the next
+    connection on.
 
     Source: WinRT StreamSocketListenerControl; ``limits``, ``max_connections`` and everything about TLS are
     additions.
@@ -135,7 +147,9 @@ class StreamSocketListenerControl(Control):
     require_close_notify = flag(True, _CLOSE_NOTIFY)
     server_certificates = server_certificates(_replace)
     trusted_client_certificates = trusted_certificates(
-        "A list of the Certificates, roots or authorities, that vouch for clients. No others do."
+        "A list of the Certificates, roots or authorities, that vouch for clients. No others do.",
+        "allowed",
+        _trust,
     )
 
 

@@ -110,9 +110,11 @@ def protection_floor(late: str = "error") -> Setting[SocketProtectionLevel]:
     )
 
 
-def trusted_certificates(doc: str, late: str = "error") -> ListSetting[Certificate]:
+def trusted_certificates(
+    doc: str, late: str = "error", changing: Callable[[Any, tuple[Certificate, ...]], None] | None = None
+) -> ListSetting[Certificate]:
     """Make a list of trusted certificates."""
-    return ListSetting(_certificate, doc, late)
+    return ListSetting(_certificate, doc, late, changing)
 
 
 def revocation_lists(doc: str, late: str = "error") -> ListSetting[bytes]:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from winsockets.certificates import Certificate
 from winsockets.errors import InvalidArgumentError, SocketException
 from winsockets.foundation import Limits
+from winsockets.foundation._token_bucket import TokenBucket
 from winsockets.networking import HostName
 from winsockets.sockets._kinds import SocketProtectionLevel
 from winsockets.sockets._protection import as_level, versions
@@ -31,6 +32,9 @@ __all__ = ["Handshakes", "HandshakingFactory", "TlsServing", "serving"]
 
 _log = Logger(namespace="winsockets")
 
+LOG_LINES_PER_SECOND = 20
+"""More failed handshakes in a second are only counted, so that a storm of them does not fill the disk."""
+
 
 @implementer(IOpenSSLServerConnectionCreator)
 class TlsServing:
@@ -48,12 +52,7 @@ class TlsServing:
     def __init__(self, control: StreamSocketListenerControl, level: SocketProtectionLevel) -> None:
         kind = type(control)
         policy = control.client_certificate_policy
-        trusted = kind.trusted_client_certificates._values_of(control)
-        if policy is not ClientCertificatePolicy.NONE and not trusted:
-            raise InvalidArgumentError(
-                f"control.client_certificate_policy is {policy.name} and control.trusted_client_certificates "
-                "is empty, so no client's certificate would be accepted; put the root of the clients into it"
-            )
+        trusted = _vouching(policy, kind.trusted_client_certificates._values_of(control))
         minimum, maximum = versions(level, control.min_protection_level)
         self._settings: dict[str, Any] = {
             "client_certificates": policy,
@@ -71,16 +70,43 @@ class TlsServing:
         Raises:
             InvalidArgumentError: there are none, or OpenSSL does not take one; everything stays as it was.
         """
+        self._context = self._make_context(certificates, self._settings)
+        self._certificates = certificates
+
+    def trust(self, roots: Sequence[Certificate]) -> None:
+        """Let these vouch for clients from the next connection on; no session goes on then.
+
+        Raises:
+            InvalidArgumentError: there are none, and clients are asked for certificates; everything stays as
+                it was.
+        """
+        trusted = _vouching(self._settings["client_certificates"], roots)
+        settings = {**self._settings, "exclusive_trust_roots": trusted}
+        self._context = self._make_context(self._certificates, settings)
+        self._settings = settings
+
+    def _make_context(
+        self, certificates: Sequence[Certificate], settings: dict[str, Any]
+    ) -> TlsServerContext:
         if not certificates:
             raise InvalidArgumentError(
                 "control.server_certificates: a TLS listener has one at least; replace it by an assignment"
             )
         names = _names(certificates) if len(certificates) > 1 else {}
-        self._context = TlsServerContext(certificates[0], names=names, **self._settings)
+        return TlsServerContext(certificates[0], names=names, **settings)
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """Make a connection."""
         return self._context.serverConnectionForTLS(tlsProtocol)
+
+
+def _vouching(policy: ClientCertificatePolicy, roots: Sequence[Certificate]) -> Sequence[Certificate]:
+    if policy is not ClientCertificatePolicy.NONE and not roots:
+        raise InvalidArgumentError(
+            f"control.client_certificate_policy is {policy.name} and control.trusted_client_certificates "
+            "is empty, so no client's certificate would be accepted; put the root of the clients into it"
+        )
+    return roots
 
 
 def _names(certificates: Sequence[Certificate]) -> dict[str, Certificate]:
@@ -136,6 +162,7 @@ class Handshakes:
         limits: ``handshakes`` counts here.
         announce: called with the protocol of each connection whose handshake is done.
         failed: called for each that failed.
+        clock: counts the seconds of the log.
     """
 
     def __init__(
@@ -144,6 +171,7 @@ class Handshakes:
         limits: Limits,
         announce: Callable[[StreamProtocol], None],
         failed: Callable[[], None],
+        clock: IReactorTime,
     ) -> None:
         self._admission = admission
         self._most = limits.handshakes
@@ -151,6 +179,9 @@ class Handshakes:
         self._count_failed = failed
         self._under_way: set[TlsLayer] = set()
         self._closed = False
+        self._clock = clock
+        self._log_lines = TokenBucket(LOG_LINES_PER_SECOND, LOG_LINES_PER_SECOND, clock.seconds())
+        self._unlogged = 0
 
     def began(self, layer: TlsLayer) -> None:
         """Hear of a connection."""
@@ -167,9 +198,18 @@ class Handshakes:
     def failed(self, layer: TlsLayer, problem: SocketException) -> None:
         """Hear of one that failed."""
         self._over(layer)
-        if not self._closed:
-            self._count_failed()
-            _log.info("A client did not get in: {problem}", problem=problem)
+        if self._closed:
+            return
+        self._count_failed()
+        if not self._log_lines.take(self._clock.seconds()):
+            self._unlogged += 1
+            return
+        if self._unlogged:
+            _log.info(
+                "{count} more clients did not get in, without a line of their own", count=self._unlogged
+            )
+            self._unlogged = 0
+        _log.info("A client did not get in: {problem}", problem=problem)
 
     def _over(self, layer: TlsLayer) -> None:
         self._under_way.discard(layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winsockets.services._token_bucket import TokenBucket
+from winsockets.foundation._token_bucket import TokenBucket
 
 
 def test_a_new_bucket_gives_its_burst_and_no_more() -> None:

@@ -1,0 +1,78 @@
+"""The handshakes of a listener: a bounded number of log lines, and other authorities for clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+
+from tests.sockets.tls import BEST, HOST, authority, client, client_identity, failure_of, serving
+from tests.transports.loopback import until
+from winsockets.errors import IllegalMethodCallError, InvalidArgumentError, SocketException
+from winsockets.foundation import DEFAULT_LIMITS
+from winsockets.sockets import StreamSocketListener
+from winsockets.sockets._tls_serving import LOG_LINES_PER_SECOND, Handshakes
+from winsockets.transports import ClientCertificatePolicy
+from winsockets.transports._admission import Admission
+
+
+def test_a_storm_of_failures_is_a_bounded_number_of_lines() -> None:
+    """The others are counted, and the next line says how many they were."""
+    clock = Clock()
+    failed: list[None] = []
+    admission = Admission(clock, DEFAULT_LIMITS, None)
+    handshakes = Handshakes(
+        admission, DEFAULT_LIMITS, lambda protocol: None, lambda: failed.append(None), clock
+    )
+    layer: Any = object()
+    with capturedLogs() as events:
+        for _ in range(LOG_LINES_PER_SECOND + 7):
+            handshakes.failed(layer, SocketException("no certificate"))
+        assert len(events) == LOG_LINES_PER_SECOND
+        clock.advance(1)
+        handshakes.failed(layer, SocketException("the last one"))
+    assert len(failed) == LOG_LINES_PER_SECOND + 8
+    assert [formatEvent(event) for event in events[LOG_LINES_PER_SECOND:]] == [
+        "7 more clients did not get in, without a line of their own",
+        "A client did not get in: the last one",
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_others_may_vouch_for_clients_from_the_next_connection_on() -> None:
+    """Also for those who have a session from before."""
+    policy = ClientCertificatePolicy.REQUIRE
+    ours, theirs = authority("ours").certificate, authority("theirs").certificate
+    async with serving(client_certificate_policy=policy, trusted_client_certificates=[ours]) as listener:
+        control = listener.control
+        place = (HOST, listener.information.local_port, BEST)
+        with pytest.raises(InvalidArgumentError, match="is empty"):
+            control.trusted_client_certificates.clear()
+        async with client(client_certificate=client_identity("ours")) as before:
+            await before.connect_async(*place)
+            await before.output_stream.write_async(b"x")
+            assert await before.input_stream.read(1) == b"x"
+            control.trusted_client_certificates = [theirs]
+            async with client(client_certificate=client_identity("theirs")) as after:
+                await after.connect_async(*place)
+                await after.output_stream.write_async(b"x")
+                assert await after.input_stream.read(1) == b"x"
+            async with client(client_certificate=client_identity("ours")) as refused:
+                await refused.connect_async(*place)
+                await failure_of(refused.input_stream.read(1))
+            await before.output_stream.write_async(b"y")
+            assert await before.input_stream.read(1) == b"y"
+        await until(lambda: listener.information.failed_handshakes == 1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_tls_nobody_vouches_later() -> None:
+    """It would be heard by nobody."""
+    async with StreamSocketListener() as listener:
+        listener.connection_received += lambda sender, args: args.socket.close()
+        await listener.bind_endpoint_async(HOST, "")
+        with pytest.raises(IllegalMethodCallError, match="trusted_client_certificates"):
+            listener.control.trusted_client_certificates = [authority("ours").certificate]
