@@ -88,7 +88,7 @@ class Limits:
     core does in a quarter of a second; clients who say nothing hold some 10 MiB, and no longer than
     handshake_timeout."""
 
-    datagrams_per_turn: int = 64
+    datagrams_per_turn: int = 128
     """Datagrams taken from one socket in a turn, so that a flooding sender does not starve the others."""
 
     datagram_size: int = 65_535

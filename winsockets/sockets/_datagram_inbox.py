@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from zope.interface import implementer
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox", "MessageQueue"]
 
-_new: Any = object.__new__
+
+def _ignore(sender: None, args: DatagramSocketMessageReceivedEventArgs) -> None:
+    """Do nothing."""
 
 
 @implementer(IDatagramReceiver)
@@ -70,15 +72,16 @@ class Inbox:
             ]
         arrival = Arrival(source, transport.local, ancillary)
         socket = self._socket()
-        fire: Any = socket._received.fire if socket is not None else None
+        # A forgotten socket has no handlers any more.
+        fire: Callable[[Any, Any], None] = socket._received.fire if socket is not None else _ignore
+        queues = self._queues
         for content in contents:
             # As _of() does it, in fewer steps.
-            args: DatagramSocketMessageReceivedEventArgs = _new(DatagramSocketMessageReceivedEventArgs)
+            args = DatagramSocketMessageReceivedEventArgs()
             args._content = content
             args._arrival = arrival
-            if fire is not None:
-                fire(socket, args)
-            if self._queues:
+            fire(socket, args)
+            if queues:
                 self._queue(args)
             if not transport.delivering:
                 break
