@@ -101,7 +101,8 @@ class StreamTransport(tcp.Connection):
         When the call was full there is probably more. A source that goes on reading gets that at once too,
         but no more than ``limits.reads_per_turn`` times, so that others have their turn.
         """
-        for _ in range(self.reads_per_turn):
+        left = self.reads_per_turn
+        while True:
             try:
                 data = self.socket.recv(self.bufferSize)
             except BlockingIOError:
@@ -111,9 +112,11 @@ class StreamTransport(tcp.Connection):
             if not data:
                 return _DONE
             self.protocol.dataReceived(data)
-            if len(data) < self.bufferSize or self._paused or self.source is None or self.disconnecting:
-                break
-        return None
+            if len(data) < self.bufferSize:
+                return None
+            left -= 1
+            if left <= 0 or self._paused or self.source is None or self.disconnecting:
+                return None
 
     @property
     def local_name(self) -> tuple[Any, ...]:
