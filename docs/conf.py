@@ -13,7 +13,7 @@ copyright = f"2026, {author}"
 release = version = metadata["metadata"]["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "package_reference", "tables"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "performance/results.md"]  # a part of a page
 smartquotes_action = "D"  # dashes; quotes in texts are code
 
 html_theme = "furo"
