@@ -57,6 +57,14 @@ STANDS_ON_A_LONGER_LIVED_PORT = """
         pass
 """
 
+FAILS_ONCE = """
+    tries = []
+
+    def test_fails_once():
+        tries.append(None)
+        assert len(tries) == 2
+"""
+
 NEEDS_A_PROGRAM = """
     def test_needs_it(require_program):
         require_program("no-such-program")
@@ -68,6 +76,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     """A suite of its own with this suite's conftest, run in processes of its own."""
     pytester.makeconftest(CONFTEST.read_text(encoding="utf-8"))
     monkeypatch.setenv("PYTHONPATH", str(Path(winsockets.__file__).parents[1]))
+    monkeypatch.delenv("CI", raising=False)
     return pytester
 
 
@@ -86,6 +95,19 @@ def test_something_left_in_the_reactor_fails_that_test_alone(
     result = suite.runpytest_subprocess()
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines([what])
+
+
+@pytest.mark.parametrize(("machine", "outcomes"), [("", {"failed": 1}), ("CI", {"passed": 1, "rerun": 1})])
+def test_on_an_integration_machine_a_failed_test_is_tried_once_more(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, machine: str, outcomes: dict[str, int]
+) -> None:
+    """And named in the summary; elsewhere it fails."""
+    if machine:
+        monkeypatch.setenv(machine, "true")
+    suite.makepyfile(FAILS_ONCE)
+    result = suite.runpytest_subprocess()
+    assert result.parseoutcomes() == outcomes
+    result.stdout.fnmatch_lines([f"{'RERUN' if machine else 'FAILED'} *::test_fails_once*"])
 
 
 @pytest.mark.parametrize("test", [LEAVES_AS_IT_GOES, STANDS_ON_A_LONGER_LIVED_PORT])
