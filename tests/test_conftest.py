@@ -105,7 +105,7 @@ def test_on_an_integration_machine_a_failed_test_is_tried_once_more(
     if machine:
         monkeypatch.setenv(machine, "true")
     suite.makepyfile(FAILS_ONCE)
-    result = suite.runpytest_subprocess("-ra")
+    result = suite.runpytest_subprocess("-raR")
     assert result.parseoutcomes() == outcomes
     result.stdout.fnmatch_lines([f"{'RERUN' if machine else 'FAILED'} *::test_fails_once*"])
 
