@@ -101,8 +101,8 @@ def _as_failure(problem: Failure | BaseException | None) -> Failure:
 def _forget_callers(failure: Failure) -> None:
     """Take out of a coroutine's failure the frames that ran it.
 
-    They refer to those who called, who may have the operation, which has the failure: a circle. The frames
-    of a coroutine do not refer to who runs it.
+    They refer to those who called, who may have the operation, which has the failure: a circle. Up to Python
+    3.11 the frames of a coroutine do not refer to who runs it; later ones do, and leave it to the collector.
     """
     trace = failure.tb
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _DRIVERS:

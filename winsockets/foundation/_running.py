@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from contextvars import copy_context
 from types import CoroutineType
@@ -45,9 +46,9 @@ class Awaited:
     _waiter: Any
     _attended: bool
 
+    @abstractmethod
     def _wake(self, go_on: Callable[[Any], object]) -> object:
         """Call something with the outcome, in its turn, and keep the outcome for others."""
-        raise NotImplementedError
 
 
 class _Running:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from winsockets.errors import IllegalMethodCallError, OperationAbortedError, SocketException
-from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, AsyncStatus, Limits
+from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress, Limits
 from winsockets.transports._contracts import ISink, IWriteSource
 from winsockets.transports._write_queue import (
     WRITE_OVERHEAD,
@@ -27,9 +27,6 @@ __all__ = ["StreamSending"]
 _ENOBUFS = getattr(errno, "ENOBUFS", 105)
 _ENOBUFS_HRESULT = 0x80072747
 
-
-_COMPLETED = AsyncStatus.COMPLETED
-_new: Any = object.__new__
 _NOTHING = WriteQueue()
 """The queue of those that never had to wait; nothing is put into it."""
 
@@ -121,11 +118,7 @@ class StreamSending(ABC):
             self.write_failed(problem)
             return AsyncOperationWithProgress.from_error(problem)
         if sent == size:
-            # As from_result() does it.
-            operation: AsyncOperationWithProgress[int, int] = _new(AsyncOperationWithProgress)
-            operation._outcome = operation.result = size
-            operation._status = _COMPLETED
-            operation.called = True
+            operation: AsyncOperationWithProgress[int, int] = AsyncOperationWithProgress.from_result(size)
             operation.holder = self
             self._burst = True
             return operation
