@@ -89,7 +89,7 @@ class SettingList(MutableSequence[_T], Generic[_T]):
             return NotImplemented
         return self._items == tuple(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as every mutable sequence
 
     def __repr__(self) -> str:
         """Show the elements."""

@@ -146,7 +146,7 @@ class ListeningPort(tcp.Port):
         if name[0] not in _ALL_INTERFACES:
             self.local_name = name
         self.socket = skt
-        self.fileno = skt.fileno  # type: ignore[method-assign]
+        self.fileno = skt.fileno  # type: ignore[method-assign]  # as Twisted does
         self.connected = True
         cast(IProtocolFactory, self.factory).doStart()
         self.startReading()
