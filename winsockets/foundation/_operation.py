@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable, Coroutine, Generator
@@ -10,9 +9,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from twisted.internet import defer
-from twisted.internet.defer import CancelledError, DebugInfo, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.logger import Logger
 from twisted.python import threadable
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -29,6 +27,7 @@ from winsockets.errors import (
 )
 from winsockets.foundation._asyncio import FutureBridge
 from winsockets.foundation._event import call_handler
+from winsockets.foundation._failures import Unobserved, as_failure, cancellation, forget_callers
 from winsockets.foundation._interfaces import AsyncStatus, IAsyncOperation, IAsyncOperationWithProgress
 from winsockets.foundation._running import Awaited
 
@@ -41,75 +40,11 @@ _P = TypeVar("_P")
 # whoever awaits it once more.
 _resume: Any = getattr(defer, "_inlineCallbacks", None)
 _continue: Any = getattr(defer, "_gotResultInlineCallbacks", None) if _resume is not None else None
-# Where Twisted runs coroutines.
-_DRIVERS = {Deferred.addBoth.__code__.co_filename, Failure.check.__code__.co_filename}
-_log = Logger(namespace="winsockets")
 _ids = count(1)
 _new: Any = object.__new__
 
 _STARTED = AsyncStatus.STARTED
 _COMPLETED = AsyncStatus.COMPLETED
-
-
-# A coroutine of Twisted's can let out asyncio's as well, from a future that it waits for.
-_CANCELLATIONS = (CancelledError, asyncio.CancelledError)
-
-
-class _Unobserved(DebugInfo):
-    """Reports a failure that nobody looked at, once for each error and not once for each operation.
-
-    Deferred clears ``failResult`` when somebody handles the failure, so this sits where Deferred keeps
-    its own reporter.
-    """
-
-    seen: tuple[BaseException, ...] = ()
-
-    def __del__(self) -> None:
-        if self.failResult is None:
-            return
-        problem = self.failResult.value
-        if problem in self.seen or isinstance(problem, CancelledError) or "_reported" in vars(problem):
-            return
-        vars(problem)["_reported"] = True
-        _log.failure("An operation that nobody awaited failed", failure=self.failResult)
-
-
-def _canceled(cause: BaseException | None = None) -> Failure:
-    problem = OperationCanceledError("the operation was cancelled before it ended")
-    problem.__cause__ = cause
-    return Failure(problem)
-
-
-def _as_failure(problem: Failure | BaseException | None) -> Failure:
-    """Make the Failure of an errback: cancellations become one class, exceptions come without traceback.
-
-    One exception may end several operations, and what each of those who wait adds to its traceback is
-    not the others' business. A Failure says where it came from.
-    """
-    if isinstance(problem, Failure):
-        failure = problem
-    else:
-        failure = Failure(problem)
-        if problem is not None:
-            failure.tb = None
-    value = failure.value
-    if isinstance(value, _CANCELLATIONS) and not isinstance(value, SocketException):
-        return _canceled(value)
-    return failure
-
-
-def _forget_callers(failure: Failure) -> None:
-    """Take out of a coroutine's failure the frames that ran it.
-
-    They refer to those who called, who may have the operation, which has the failure: a circle. Up to Python
-    3.11 the frames of a coroutine do not refer to who runs it; later ones do, and leave it to the collector.
-    """
-    trace = failure.tb
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _DRIVERS:
-        trace = trace.tb_next
-    if trace is not failure.tb:
-        failure.tb = trace
-        cast(BaseException, failure.value).__traceback__ = trace
 
 
 class Holder(Protocol):
@@ -252,14 +187,14 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
         Raises:
             AlreadyCalledError: the operation has ended already, other than by a cancel that nobody took up.
         """
-        failure = _as_failure(fail)
+        failure = as_failure(fail)
         if self.called:
             super().errback(failure)
             return
         self._outcome = failure
         canceled = isinstance(failure.value, OperationCanceledError)
         self._status = AsyncStatus.CANCELED if canceled else AsyncStatus.ERROR
-        self._debugInfo = _Unobserved()
+        self._debugInfo = Unobserved()
         super().errback(failure)
 
     @classmethod
@@ -298,7 +233,7 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
 
     def _inner_failed(self, failure: Failure) -> None:
         self._inner = None
-        _forget_callers(failure)
+        forget_callers(failure)
         self.errback(failure)
 
     # What callers see
@@ -343,7 +278,7 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
             self._canceller(self)
         if self._inner is None and not self.called:
             self._suppressAlreadyCalled = True
-            self.errback(_canceled())
+            self.errback(cancellation())
 
     def close(self) -> None:
         """Give up the results.
@@ -535,10 +470,10 @@ class AsyncOperation(Awaited, Deferred[_T], Generic[_T]):
     def _look(self, failure: Failure) -> None:
         """Note that somebody was told of a failure."""
         reporter = self._debugInfo
-        if not isinstance(reporter, _Unobserved):
+        if not isinstance(reporter, Unobserved):
             if reporter is not None:
                 reporter.failResult = None
-            reporter = self._debugInfo = _Unobserved()
+            reporter = self._debugInfo = Unobserved()
         # The outcome, and what callbacks made of it: a handful at most.
         problem = cast(BaseException, failure.value)
         if problem not in reporter.seen:
