@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -16,6 +14,7 @@ from winsockets.certificates._files import load_authorities, load_identity
 from winsockets.certificates._results import IGNORABLE_RESULTS
 from winsockets.cli._display import Display
 from winsockets.cli._messages import numbered, repeated
+from winsockets.cli._options import seconds, seconds_above_0, whole_number
 from winsockets.cli._running import run
 from winsockets.cli._session import Plan, hold
 from winsockets.cli._tls import TlsPlan, parse_ignorable
@@ -27,7 +26,6 @@ __all__ = ["main"]
 _DEFAULT_SIZE = 64
 _LARGEST = 1 << 30
 _MOST = 10**12
-_LONGEST_WAIT = 86400.0
 _EPILOG = """
 Exit status: 0 when every reply came back identical, 1 when not, 2 for a wrong command line, 130 after Ctrl-C.
 
@@ -45,39 +43,6 @@ def _url(ctx: click.Context, param: click.Parameter, value: str) -> EchoUrl:
         return parse_url(value)
     except ValueError as problem:
         raise click.BadParameter(str(problem), ctx, param) from problem
-
-
-def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """A time; no "nan" gets through to a clock."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= _LONGEST_WAIT:
-        raise click.BadParameter(
-            f"{value!r} is not a number of seconds from 0 to {_LONGEST_WAIT:g}", ctx, param
-        )
-    return seconds
-
-
-def _seconds_above_0(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    seconds = _seconds(ctx, param, value)
-    if not seconds:
-        raise click.BadParameter("it has to be greater than 0", ctx, param)
-    return seconds
-
-
-def _whole_number(largest: int) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
-    """A number of things; click's own range leaves it open what is wrong with "1e3"."""
-
-    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-        if value is None:
-            return None
-        if not re.fullmatch("[0-9]{1,18}", value) or not 1 <= int(value) <= largest:
-            raise click.BadParameter(f"{value!r} is not a whole number from 1 to {largest}", ctx, param)
-        return int(value)
-
-    return check
 
 
 def _authorities(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Certificate, ...]:
@@ -141,24 +106,24 @@ def main() -> None:
 @main.command(epilog=_EPILOG)
 @click.argument("url", callback=_url)
 @click.argument("text", nargs=-1)
-@click.option("--count", callback=_whole_number(_MOST), metavar="N", help="Send N messages and measure.")
+@click.option("--count", callback=whole_number(_MOST), metavar="N", help="Send N messages and measure.")
 @click.option(
     "--interval",
-    callback=_seconds,
+    callback=seconds,
     default="0",
     metavar="SECONDS",
     help="Send a message at most every so many seconds.  [default: 0]",
 )
 @click.option(
     "--size",
-    callback=_whole_number(_LARGEST),
+    callback=whole_number(_LARGEST),
     metavar="BYTES",
     help="Make messages of this size, numbered in front, instead of sending TEXT.  "
     f"[default: {_DEFAULT_SIZE}, with --count and no TEXT]",
 )
 @click.option(
     "--timeout",
-    callback=_seconds_above_0,
+    callback=seconds_above_0,
     default="5",
     metavar="SECONDS",
     help="How long to wait for the connection, and for each reply.  [default: 5]",
