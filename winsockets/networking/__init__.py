@@ -1,8 +1,9 @@
-"""Host names, endpoint pairs, and how names and services become addresses."""
+"""Host names, endpoint pairs, network adapters, and how names and services become addresses."""
 
+from winsockets.networking._adapter import NetworkAdapter, NetworkItem
 from winsockets.networking._endpoint_pair import EndpointPair
 from winsockets.networking._hostname import HostName
-from winsockets.networking._kinds import DomainNameType, HostNameSortOptions, HostNameType
+from winsockets.networking._kinds import DomainNameType, HostNameSortOptions, HostNameType, NetworkTypes
 
 __all__ = [
     "DomainNameType",
@@ -10,4 +11,7 @@ __all__ = [
     "HostName",
     "HostNameSortOptions",
     "HostNameType",
+    "NetworkAdapter",
+    "NetworkItem",
+    "NetworkTypes",
 ]

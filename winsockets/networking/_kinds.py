@@ -1,10 +1,10 @@
-"""The enumerations of Windows.Networking."""
+"""The enumerations of Windows.Networking and Windows.Networking.Connectivity."""
 
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["DomainNameType", "HostNameSortOptions", "HostNameType"]
+__all__ = ["DomainNameType", "HostNameSortOptions", "HostNameType", "NetworkTypes"]
 
 
 class HostNameType(IntEnum):
@@ -28,3 +28,11 @@ class DomainNameType(IntEnum):
 
     SUFFIX = 0
     FULLY_QUALIFIED = 1
+
+
+class NetworkTypes(IntFlag):
+    """What a network leads to (WinRT: NetworkTypes)."""
+
+    NONE = 0
+    INTERNET = 1
+    PRIVATE_NETWORK = 2
