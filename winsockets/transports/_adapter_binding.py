@@ -1,0 +1,132 @@
+"""Sockets that use one network adapter and no other."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from typing import Literal, NamedTuple
+
+from winsockets.errors import E_NOTIMPL, AddressNotAvailableError, SocketException, translate
+from winsockets.networking import NetworkAdapter
+
+__all__ = ["bind_to_adapter", "confines", "routing_option"]
+
+# What systems say of an interface that they do not have.
+_GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL})
+
+
+def bind_to_adapter(skt: socket.socket, adapter: NetworkAdapter) -> None:
+    """Let a socket send through one adapter only, before it is bound or connected.
+
+    On Linux it receives through that adapter only, too. On other systems, and where Linux does not let the
+    program do that (before 5.7 it asks for a right), only the way out is settled: see ``confines``.
+
+    Args:
+        skt: a new socket of the internet families.
+        adapter: what to use.
+
+    Raises:
+        AddressNotAvailableError: the adapter is gone.
+        SocketException: E_NOTIMPL, this system has no such option; whatever else the system says.
+
+    Source: socket(7) SO_BINDTODEVICE; Winsock IP_UNICAST_IF, IPV6_UNICAST_IF; netinet/in.h of macOS,
+        IP_BOUND_IF.
+    """
+    try:
+        _check(adapter)
+        if not _confine(skt, adapter):
+            _route(skt, adapter)
+    except OSError as problem:
+        raise _refusal(problem, adapter) from problem
+
+
+def confines(adapter: NetworkAdapter) -> bool:
+    """Tell whether ``bind_to_adapter`` settles the way in, too.
+
+    Where it does not, a socket that is to receive through the adapter only is bound to an address of it.
+
+    Raises:
+        AddressNotAvailableError: the adapter is gone.
+        SocketException: the system has no socket to try it with.
+    """
+    try:
+        _check(adapter)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            return _confine(probe, adapter)
+    except OSError as problem:
+        raise _refusal(problem, adapter) from problem
+
+
+def _check(adapter: NetworkAdapter) -> None:
+    # A name may be that of another interface by now.
+    if socket.if_nametoindex(adapter.name) != adapter.index:
+        raise OSError(errno.ENODEV, "another interface has the name")
+
+
+def _confine(skt: socket.socket, adapter: NetworkAdapter) -> bool:
+    """Settle both ways, if the system has that and lets the program do it."""
+    if not hasattr(socket, "SO_BINDTODEVICE"):
+        return False
+    try:
+        skt.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, adapter.name.encode())
+    except PermissionError:
+        return False
+    return True
+
+
+class _Option(NamedTuple):
+    level: int
+    number: int
+    byte_order: Literal["little", "big"]
+
+
+# The socket module names none of these. linux/in.h, linux/in6.h; netinet/in.h and netinet6/in6.h of macOS;
+# ws2ipdef.h.
+_ROUTING: dict[tuple[str, int], _Option] = {
+    ("linux", socket.AF_INET): _Option(socket.IPPROTO_IP, 50, "big"),  # IP_UNICAST_IF
+    ("linux", socket.AF_INET6): _Option(socket.IPPROTO_IPV6, 76, "big"),  # IPV6_UNICAST_IF
+    ("darwin", socket.AF_INET): _Option(socket.IPPROTO_IP, 25, sys.byteorder),  # IP_BOUND_IF
+    ("darwin", socket.AF_INET6): _Option(socket.IPPROTO_IPV6, 125, sys.byteorder),  # IPV6_BOUND_IF
+    ("win32", socket.AF_INET): _Option(socket.IPPROTO_IP, 31, "big"),  # IP_UNICAST_IF
+    ("win32", socket.AF_INET6): _Option(socket.IPPROTO_IPV6, 31, sys.byteorder),  # IPV6_UNICAST_IF
+}
+
+
+def routing_option(family: int, index: int, platform: str = sys.platform) -> tuple[int, int, bytes]:
+    """Find the arguments of ``setsockopt`` that settle the way out.
+
+    Args:
+        family: AF_INET or AF_INET6.
+        index: that of the interface.
+        platform: as in ``sys.platform``.
+
+    Raises:
+        OSError: ENOPROTOOPT, it is not known how to ask this system.
+
+    Source: ip(7) and Winsock, IP_UNICAST_IF; netinet/in.h of macOS, IP_BOUND_IF.
+    """
+    option = _ROUTING.get((platform, family))
+    if option is None:
+        raise OSError(errno.ENOPROTOOPT, f"not offered on {platform}")
+    return option.level, option.number, index.to_bytes(4, option.byte_order)
+
+
+def _route(skt: socket.socket, adapter: NetworkAdapter) -> None:
+    """Settle the way out."""
+    skt.setsockopt(*routing_option(skt.family, adapter.index))
+
+
+def _refusal(problem: OSError, adapter: NetworkAdapter) -> SocketException:
+    action = f"use the network adapter {adapter.name}"
+    known = socket.if_nameindex()
+    if problem.errno in _GONE or (adapter.index, adapter.name) not in known:
+        names = ", ".join(name for _, name in known)
+        return AddressNotAvailableError(f"{action}: it is gone; this machine has {names or 'none at all'}")
+    if problem.errno == errno.ENOPROTOOPT:
+        return SocketException(
+            f"{action}: not offered on {sys.platform}; bind to an address of the adapter instead",
+            hresult=E_NOTIMPL,
+            errno=problem.errno,
+        )
+    return translate(problem, action)
