@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.network_namespace import network_namespace, run
+from tests.network_namespace import add_link_local_address, network_namespace, run
 from tests.transports.loopback import NEEDS_LINUX, PATIENCE
 from winsockets.errors import (
     E_NOTIMPL,
@@ -33,7 +33,7 @@ def adapters():
         run("ip", "link", "set", "v0", "up")
         run("ip", "link", "set", "v1", "up")
         run("ip", "addr", "add", "10.9.8.1/24", "dev", "v0")
-        run("ip", "addr", "add", "fd09:8::1/64", "dev", "v0", "nodad")
+        add_link_local_address("fd09:8::1", "v0")
         yield NetworkAdapter.from_name("v0"), NetworkAdapter.from_name("v1")
 
 
