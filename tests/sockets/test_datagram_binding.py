@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.network_namespace import network_namespace
+from tests.networks import network_namespace
 from winsockets.errors import (
     AddressInUseError,
     AddressNotAvailableError,

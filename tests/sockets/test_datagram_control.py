@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import pytest_twisted
 
-from tests.network_namespace import network_namespace, run
+from tests.networks import network_namespace, run
 from tests.sockets.datagrams import HOSTS, status_of, system_sockets
 from winsockets.errors import (
     E_ILLEGAL_METHOD_CALL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import pytest_twisted
 
-from tests.network_namespace import add_link_local_address, network_namespace
+from tests.networks import add_link_local_address, network_namespace
 from tests.sockets.datagrams import HOSTS, names
 from tests.transports.datagrams import on_linux
 from winsockets.networking import HostName

@@ -15,7 +15,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from tests.network_namespace import network_namespace, run
+from tests.networks import network_namespace, run
 from tests.sockets.datagrams import names, outcome, pending_names, receiver_on, status_of, system_sockets
 from tests.transports.datagrams import on_linux, turns, until
 from winsockets.errors import (

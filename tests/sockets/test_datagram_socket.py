@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from tests.network_namespace import network_namespace, run
+from tests.networks import network_namespace, run
 from tests.sockets.datagrams import HOSTS, names, outcome, receiver_on, status_of, system_sockets
 from tests.transports.datagrams import bound, nobody, on_linux, turns, until
 from winsockets.errors import (

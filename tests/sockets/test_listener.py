@@ -14,7 +14,7 @@ import pytest
 import pytest_twisted
 from twisted.logger import capturedLogs, eventAsText
 
-from tests.network_namespace import network_namespace
+from tests.networks import network_namespace
 from tests.sockets.datagrams import names, pending_names
 from tests.sockets.streams import bound
 from tests.transports.loopback import (

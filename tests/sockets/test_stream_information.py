@@ -7,7 +7,7 @@ import socket
 import pytest
 import pytest_twisted
 
-from tests.network_namespace import add_link_local_address, network_namespace
+from tests.networks import add_link_local_address, network_namespace
 from tests.sockets.datagrams import names
 from tests.sockets.streams import accepted, connected, pair
 from tests.transports.loopback import HOSTS, NEEDS_LINUX, listening, received, refused_port, sent

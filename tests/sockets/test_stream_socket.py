@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 import pytest_twisted
 
-from tests.network_namespace import network_namespace, network_without_neighbours
+from tests.networks import network_namespace, network_without_neighbours
 from tests.sockets.datagrams import names, pending_names
 from tests.sockets.streams import connected
 from tests.transports.loopback import (

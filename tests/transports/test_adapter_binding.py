@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.network_namespace import add_link_local_address, network_namespace, run
+from tests.networks import add_link_local_address, network_namespace, run
 from tests.transports.loopback import NEEDS_LINUX, PATIENCE
 from winsockets.errors import (
     E_NOTIMPL,

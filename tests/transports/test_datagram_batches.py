@@ -14,7 +14,7 @@ from twisted.internet.defer import DeferredList, gatherResults
 from twisted.internet.error import ConnectionFdescWentAway, ConnectionLost
 from twisted.python.failure import Failure
 
-from tests.network_namespace import network_namespace, run
+from tests.networks import network_namespace, run
 from tests.transports.datagrams import (
     FAMILIES,
     Recorder,

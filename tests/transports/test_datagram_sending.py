@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from tests.network_namespace import network_namespace, network_without_neighbours, run
+from tests.networks import network_namespace, network_without_neighbours, run
 from tests.transports.datagrams import (
     FAMILIES,
     IP_RECVERR,

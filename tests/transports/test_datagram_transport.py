@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IHalfCloseableDescriptor, IReadWriteDesc
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from tests.network_namespace import (
+from tests.networks import (
     add_link_local_address,
     network_namespace,
     network_without_neighbours,

@@ -14,7 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.logger import capturedLogs
 
-from tests.network_namespace import add_link_local_address, network_namespace
+from tests.networks import add_link_local_address, network_namespace
 from tests.transports.loopback import (
     HOSTS,
     NEEDS_IPV6,
