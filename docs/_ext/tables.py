@@ -35,6 +35,8 @@ _SECONDS = frozenset(
         "connect_timeout",
         "connection_attempt_delay",
         "handshake_timeout",
+        "late_answers_wait",
+        "name_server_timeout",
         "resolve_timeout",
     }
 )

@@ -27,8 +27,8 @@ class Limits:
     """
 
     resolve_timeout: float = 20.0
-    """Resolving one name. The system's resolver tries two servers twice for 5 s each: it has said what
-    it knows by then."""
+    """Resolving one name, or one service with its targets. The system's resolver tries two servers twice for
+    5 s each: it has said what it knows by then."""
 
     connect_timeout: float = 30.0
     """From the first attempt to an established connection, over all addresses. Linux itself gives up
@@ -54,6 +54,26 @@ class Limits:
 
     max_addresses: int = 16
     """Addresses of one name that are tried: resolvers return a handful, an attacker's name server more."""
+
+    name_server_timeout: float = 2.0
+    """How long one name server may be silent before the next is asked. Those near answer in milliseconds;
+    one that has to ask around the world itself takes a second."""
+
+    name_server_rounds: int = 2
+    """Turns of each name server, as the system's resolver gives them: a datagram may get lost. Three servers
+    that are all silent take 12 s then, within resolve_timeout."""
+
+    max_dns_records: int = 256
+    """Records of one DNS answer that are looked at, the first ones: more than fit into a datagram, and a
+    fraction of what a liar's fits into 64 KiB."""
+
+    max_service_targets: int = 8
+    """Targets of a service (SRV) whose addresses are looked up, the preferred ones, so that one answer does
+    not become thousands of queries."""
+
+    late_answers_wait: float = 1.0
+    """How much longer a lookup waits for the rest once it has addresses: the other address family, further
+    targets of a service. Servers that do not answer for one of them are common enough."""
 
     read_size: int = 64 * KIB
     """The most one receive call takes from the kernel: the size at which a call's cost no longer counts."""
