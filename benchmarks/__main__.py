@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import signal
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from OpenSSL import SSL
 
 from benchmarks._catalogue import PEERS, WORKS, Settings
 from benchmarks._figures import verdicts
@@ -26,7 +28,7 @@ FORMAT = 1
 """Of the JSON file; goes up when what is there changes its meaning."""
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-DISTRIBUTIONS = ("winsockets", "Twisted", "uvloop", "trio", "anyio")
+DISTRIBUTIONS = ("winsockets", "Twisted", "uvloop", "trio", "anyio", "pyOpenSSL")
 
 
 def _versions() -> dict[str, str]:
@@ -36,6 +38,9 @@ def _versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    bundled = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
+    for where, name in (("ssl", ssl.OPENSSL_VERSION), ("cryptography", bundled)):
+        found[f"OpenSSL in {where}"] = name.split()[1]
     return found
 
 

@@ -39,9 +39,9 @@ class Settings:
     Attributes:
         repetitions: how often each server does each work.
         seconds: how long an echo runs.
-        gib: the size of the bulk works, in GiB.
-        connections: how many are opened and closed.
-        idle: how many only exist.
+        gib: the size of the bulk works, in GiB; with TLS a quarter of it.
+        connections: how many are opened and closed; with TLS a tenth of it.
+        idle: how many only exist; with TLS a fifth of it.
         packet_rounds: rounds of 1,000 packets.
         datagram_rounds: rounds of batches.
     """
@@ -98,6 +98,8 @@ class Work:
         peers: who can do it.
         baseline: the peer that the others are compared with.
         counts_sends: whether the system calls that send are counted too.
+        counts_memory: whether the server's memory is the point.
+        tls: whether the server needs a certificate.
     """
 
     key: str
@@ -108,6 +110,8 @@ class Work:
     peers: tuple[str, ...]
     baseline: str
     counts_sends: bool = False
+    counts_memory: bool = False
+    tls: bool = False
 
 
 PEERS = {
@@ -136,13 +140,14 @@ STREAMS = tuple(PEERS)
 EACH = ("raw", "asyncio-streams", "uvloop-streams", "trio", "anyio", *OURS)
 GATHERED = ("asyncio-streams", "uvloop-streams", *OURS)
 FLUSHED = ("raw", "twisted", "asyncio-protocol", "asyncio-streams", "uvloop-streams", *OURS)
+TLS = ("twisted", "asyncio-protocol", "asyncio-streams", "uvloop-streams", "trio", *OURS)
 DATAGRAMS = ("raw", "twisted", "asyncio-protocol", *OURS)
 
 
-def _echo(mode: str, flows: int) -> Callable[[Settings], tuple[str, tuple[int, ...]]]:
+def _echo(mode: str, flows: int, size: int = 64) -> Callable[[Settings], tuple[str, tuple[int, ...]]]:
     def load(settings: Settings) -> tuple[str, tuple[int, ...]]:
         milliseconds = int(settings.seconds * 1000)
-        return mode, (flows, 64, milliseconds, milliseconds // 4)
+        return mode, (flows, size, milliseconds, milliseconds // 4)
 
     return load
 
@@ -229,6 +234,58 @@ WORKS = {
             _each("connection"),
             STREAMS,
             "twisted",
+            counts_memory=True,
+        ),
+        Work(
+            "tls-echo-50",
+            "TLS: echo of 64 bytes, 50 connections",
+            "tls-echo",
+            _echo("tls-echo", 50),
+            ROUND_TRIP,
+            TLS,
+            "twisted",
+            tls=True,
+        ),
+        Work(
+            "tls-echo-large",
+            "TLS: echo of 64 KiB, 8 connections",
+            "tls-echo",
+            _echo("tls-echo", 8, PIECE),
+            ROUND_TRIP,
+            TLS,
+            "twisted",
+            tls=True,
+        ),
+        Work(
+            "tls-receive",
+            "TLS: bulk receive in 64 KiB pieces",
+            "tls-receive",
+            lambda settings: ("tls-source", (int(settings.gib * GIB / 4), PIECE)),
+            BULK,
+            TLS,
+            "twisted",
+            tls=True,
+        ),
+        Work(
+            "tls-connections",
+            "TLS: full handshakes, 50 at once",
+            "tls-echo",
+            lambda settings: ("tls-connections", (50, settings.connections // 10)),
+            _each("connection"),
+            TLS,
+            "twisted",
+            tls=True,
+        ),
+        Work(
+            "tls-idle",
+            "TLS: idle connections",
+            "tls-echo",
+            lambda settings: ("tls-idle", (settings.idle // 20, settings.idle // 5)),
+            _each("connection"),
+            TLS,
+            "twisted",
+            counts_memory=True,
+            tls=True,
         ),
         Work(
             "datagram-echo",
@@ -350,4 +407,21 @@ TARGETS = (
         Figure("connections", "twisted", "rate"),
     ),
     Target("bytes of an idle connection", 4096, True, Figure("idle", "winsockets", "memory")),
+    *(
+        _cpu(f"TLS, echo of {size}: CPU to {label}", 1.0, work, "winsockets", peer)
+        for work, size in (("tls-echo-50", "64 bytes"), ("tls-echo-large", "64 KiB"))
+        for peer, label in (
+            ("twisted", "bare Twisted"),
+            ("asyncio-streams", "asyncio streams"),
+            ("asyncio-protocol", "the asyncio Protocol"),
+        )
+    ),
+    Target(
+        "TLS, full handshakes a CPU second to bare Twisted",
+        0.9,
+        False,
+        Figure("tls-connections", "twisted"),
+        Figure("tls-connections", "winsockets"),
+    ),
+    Target("bytes of an idle TLS connection", 30 * 1024, True, Figure("tls-idle", "winsockets", "memory")),
 )

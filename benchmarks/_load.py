@@ -1,4 +1,4 @@
-"""The load: one compiled process, or several in Python where there is no compiler."""
+"""The load: one compiled process, or several in Python where it cannot be compiled."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 from benchmarks._processes import BenchmarkError, Cores, LoadProcess
 
-__all__ = ["Load", "LoadProgram", "Outcome", "build"]
+__all__ = ["Load", "LoadProgram", "Outcome", "build_plain", "build_tls"]
 
 MOST_PROCESSES = 4
-SHARED = ("echo", "connections", "datagram-echo")
+SHARED = ("echo", "connections", "datagram-echo", "tls-echo", "tls-connections")
 """The modes that several processes may do together: the first number is shared among them."""
 
 
@@ -30,29 +30,49 @@ class LoadProgram:
     processes: int = 1
 
 
-def build(folder: Path, cores: Cores) -> LoadProgram:
-    """Compile the load generator into a folder; where that cannot be done, use the one in Python.
+def build_plain(folder: Path, cores: Cores) -> LoadProgram:
+    """Compile the load generator into a folder; without a compiler it is the one in Python.
 
     Raises:
         BenchmarkError: there is a compiler, but it does not take the source.
     """
-    compiler = shutil.which("cc") or shutil.which("gcc")
+    compiler = _compiler()
     if compiler is None:
-        return LoadProgram(
-            (sys.executable, "-m", "benchmarks._python_load"),
-            "Python",
-            min(len(cores.load), MOST_PROCESSES),
-        )
+        return _in_python(cores)
     program = folder / "load"
+    problem = _compile(compiler, "load.c", program)
+    if problem:
+        raise BenchmarkError(f"{compiler} does not compile load.c: {problem}")
+    return LoadProgram((str(program),), "C")
+
+
+def build_tls(folder: Path, cores: Cores) -> LoadProgram:
+    """Compile the load generator for TLS into a folder; without OpenSSL's headers it is the one in Python."""
+    compiler = _compiler()
+    program = folder / "tls_load"
+    if compiler is None or _compile(compiler, "tls_load.c", program, "-lssl", "-lcrypto"):
+        return _in_python(cores)
+    return LoadProgram((str(program),), "C")
+
+
+def _in_python(cores: Cores) -> LoadProgram:
+    processes = min(len(cores.load), MOST_PROCESSES)
+    return LoadProgram((sys.executable, "-m", "benchmarks._python_load"), "Python", processes)
+
+
+def _compiler() -> str | None:
+    return shutil.which("cc") or shutil.which("gcc")
+
+
+def _compile(compiler: str, source: str, program: Path, *libraries: str) -> str:
+    """Compile a file beside this one, and return what the compiler says against it."""
     done = subprocess.run(
-        [compiler, "-O2", "-o", str(program), str(Path(__file__).with_name("load.c"))],
+        [compiler, "-O2", "-o", str(program), str(Path(__file__).with_name(source)), *libraries],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise BenchmarkError(f"{compiler} does not compile load.c: {done.stderr}")
-    return LoadProgram((str(program),), "C")
+    return done.stderr if done.returncode else ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +156,6 @@ def _parts(mode: str, numbers: Sequence[int], processes: int) -> list[list[int]]
     if mode not in SHARED or processes == 1:
         return [list(numbers)]
     shares = [len(range(number, first, processes)) for number in range(processes)]
-    if mode == "connections":
+    if mode.endswith("connections"):
         rest = [rest[0] // processes]
     return [[share, *rest] for share in shares if share]

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._catalogue import PEERS, WORKS, Peer, Settings, Work
-from benchmarks._load import Load, LoadProgram, build
+from benchmarks._load import Load, LoadProgram, build_plain, build_tls
 from benchmarks._processes import BenchmarkError, Cores, ServerProcess
+from winsockets.testing import CertificateAuthority, certificate_pem
 
 __all__ = ["find_peers", "measure"]
 
@@ -31,11 +32,26 @@ Sample = dict[str, Any]
 
 @dataclass(frozen=True)
 class Bench:
-    """What every measurement uses: the load generator, the cores, and a folder for files that pass."""
+    """What every measurement uses: load generators, cores, a folder for files that pass, a certificate."""
 
-    program: LoadProgram
+    plain: LoadProgram
+    tls: LoadProgram
     cores: Cores
     folder: Path
+    certificate: Path
+
+    @property
+    def load(self) -> str:
+        """Say what generates the load."""
+        return self.plain.name + (f", {self.tls.name} for TLS" if self.tls.name != self.plain.name else "")
+
+    def program(self, work: Work) -> LoadProgram:
+        """Choose the load generator of a work."""
+        return self.tls if work.tls else self.plain
+
+    def arguments(self, work: Work, peer: Peer) -> list[str]:
+        """Put together what a server is told."""
+        return [work.serves, *peer.arguments, *([str(self.certificate)] if work.tls else [])]
 
 
 def find_peers(keys: Sequence[str]) -> tuple[list[Peer], dict[str, str]]:
@@ -81,7 +97,7 @@ def measure(
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         cores = Cores.choose()
-        bench = Bench(build(Path(folder), cores), cores, Path(folder))
+        bench = _prepare(Path(folder), cores)
 
         def attempt(action: Callable[[Bench, Work, Peer, Settings], Any], work: Work, peer: Peer) -> Any:
             try:
@@ -101,8 +117,14 @@ def measure(
             for peer in _in_turn(work, peers, 0) if work.counts_sends and shutil.which("strace") else ():
                 tell(f"counting system calls: {work.key}, {peer.key}")
                 results[work.key][peer.key]["sends"] = attempt(_count_sends, work, peer)
-        load = bench.program.name
+        load = bench.load
     return {"settings": asdict(settings), "load": load, "results": results, "failures": failures}
+
+
+def _prepare(folder: Path, cores: Cores) -> Bench:
+    certificate = folder / "certificate.pem"
+    certificate.write_bytes(certificate_pem(CertificateAuthority().issue_server("localhost")))
+    return Bench(build_plain(folder, cores), build_tls(folder, cores), cores, folder, certificate)
 
 
 def _fit(settings: Settings, tell: Callable[[str], None]) -> Settings:
@@ -126,8 +148,8 @@ def _sample(bench: Bench, work: Work, peer: Peer, settings: Settings) -> Sample:
     """Start a server, do one work, and take the figures between two moments at which nothing is under way."""
     mode, numbers = work.load(settings)
     with (
-        ServerProcess(peer.module, [work.serves, *peer.arguments], bench.cores.server) as server,
-        Load.ready(bench.program, mode, server.port, numbers, bench.cores) as load,
+        ServerProcess(peer.module, bench.arguments(work, peer), bench.cores.server) as server,
+        Load.ready(bench.program(work), mode, server.port, numbers, bench.cores) as load,
     ):
         time.sleep(PAUSE)
         cpu, memory = server.cpu_seconds(), server.resident_bytes()
@@ -142,7 +164,7 @@ def _sample(bench: Bench, work: Work, peer: Peer, settings: Settings) -> Sample:
         "busy": cpu / outcome.seconds,
         "lost": outcome.lost / (outcome.count + outcome.lost),
     }
-    if work.key == "idle":
+    if work.counts_memory:
         sample["memory"] = memory / outcome.count
     for name, percent in PERCENTILES.items():
         sample[name] = outcome.percentile(percent)
@@ -159,10 +181,9 @@ def _traced(bench: Bench, work: Work, peer: Peer, rounds: int) -> int:
     mode, (_, *numbers, _) = work.load(Settings.quick())
     table = bench.folder / "calls"
     tracer = ["strace", "-f", "-c", "-o", str(table), "-e", f"trace={SENDING_CALLS}"]
-    arguments = [work.serves, *peer.arguments]
     with (
-        ServerProcess(peer.module, arguments, bench.cores.server, tracer) as server,
-        Load.ready(bench.program, mode, server.port, [rounds, *numbers, 0], bench.cores) as load,
+        ServerProcess(peer.module, bench.arguments(work, peer), bench.cores.server, tracer) as server,
+        Load.ready(bench.program(work), mode, server.port, [rounds, *numbers, 0], bench.cores) as load,
     ):
         load.run()
     # % time, seconds, usecs/call, calls, errors where there are any, name

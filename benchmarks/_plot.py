@@ -43,7 +43,7 @@ def draw(result: Mapping[str, Any]) -> str:
 
 def _panel(result: Mapping[str, Any], work: Work) -> tuple[str, int] | None:
     """One work: its drawing and its height."""
-    memory = work.key == "idle"
+    memory = work.counts_memory
     unit, factor = ("KiB", 1 / 1024) if memory else work.unit.cpu
     bars = {
         peer: found * factor

@@ -1,4 +1,4 @@
-"""The load generator in Python, for machines without a compiler; load.c does the same with less.
+"""The load generator in Python, for machines without a compiler; load.c and tls_load.c do the same with less.
 
 ``python -m benchmarks._python_load MODE PORT NUMBER...``. The modes and their numbers:
 
@@ -11,6 +11,7 @@
     packets          rounds, bytes of a packet, packets a round, rounds to warm up
     datagram-source  rounds, batches a round, datagrams a batch, bytes of a datagram
     datagram-sink    the same, whether the system may deliver what was sent in one call in one piece
+    tls-echo, tls-connections, tls-idle, tls-source  the same as without tls-
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import json
 import select
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from struct import pack
 
 HOST = "127.0.0.1"
@@ -36,6 +39,11 @@ WARM_ROUNDS = 3
 LARGEST = 1 << 20
 DATA = bytes(range(256)) * (LARGEST // 256)
 SO_RCVBUFFORCE, UDP_SEGMENT, UDP_GRO = 33, 103, 104
+
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.minimum_version = ssl.TLSVersion.TLSv1_3
+TLS.check_hostname = False
+TLS.verify_mode = ssl.CERT_NONE
 
 latencies: Counter[int] = Counter()
 clock = time.perf_counter_ns
@@ -73,6 +81,23 @@ def connection(number: int = 0) -> socket.socket:
     return sock
 
 
+def tls_connection(number: int = 0) -> ssl.SSLSocket:
+    """Connect and shake hands, whatever the certificate."""
+    return TLS.wrap_socket(connection(number))
+
+
+Connect = Callable[[int], socket.socket]
+
+
+def end(sock: socket.socket) -> None:
+    """End a connection in good order: first this side, then, with TLS, the server's."""
+    with suppress(OSError):  # the server may be the first
+        if isinstance(sock, ssl.SSLSocket):
+            sock = sock.unwrap()
+            sock.recv(1)
+    sock.close()
+
+
 def datagram_socket() -> socket.socket:
     """Make a socket with much room that does not wait for ever."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -84,11 +109,20 @@ def datagram_socket() -> socket.socket:
     return sock
 
 
-def one_byte() -> None:
+def one_byte(connect: Connect) -> None:
     """Use a connection for one byte, whose echo tells that the server is there."""
-    with connection() as sock:
-        sock.send(b"x")
-        sock.recv(1)
+    sock = connect(0)
+    sock.send(b"x")
+    sock.recv(1)
+    end(sock)
+
+
+def receive(sock: socket.socket) -> int:
+    """Receive what has come; what TLS has decrypted already would wake nobody up."""
+    got = len(sock.recv(65_536))
+    while isinstance(sock, ssl.SSLSocket) and sock.pending():
+        got += len(sock.recv(65_536))
+    return got
 
 
 def _lockstep(flows: dict[int, socket.socket], size: int, milliseconds: int) -> tuple[int, int]:
@@ -101,7 +135,7 @@ def _lockstep(flows: dict[int, socket.socket], size: int, milliseconds: int) -> 
     def exchange(descriptor: int) -> None:
         sent[descriptor] = clock()
         missing[descriptor] = size
-        flows[descriptor].send(payload)
+        flows[descriptor].sendall(payload)
 
     with select.epoll() as poller:
         for descriptor in flows:
@@ -114,12 +148,12 @@ def _lockstep(flows: dict[int, socket.socket], size: int, milliseconds: int) -> 
                 for descriptor in list(missing):
                     exchange(descriptor)
             for descriptor, _ in events:
-                got = flows[descriptor].recv(65_536)
+                got = receive(flows[descriptor])
                 if not got:
                     raise SystemExit("the server closed the connection")
                 if descriptor not in missing:
                     continue
-                missing[descriptor] -= len(got)
+                missing[descriptor] -= got
                 if missing[descriptor] > 0:
                     continue
                 del missing[descriptor]
@@ -130,13 +164,14 @@ def _lockstep(flows: dict[int, socket.socket], size: int, milliseconds: int) -> 
     return done, lost
 
 
-def echo(number: int, size: int, milliseconds: int, warm_up: int) -> None:
-    """Echo over TCP, in lockstep."""
-    flows = {sock.fileno(): sock for sock in map(connection, range(number))}
+def echo(number: int, size: int, milliseconds: int, warm_up: int, *, connect: Connect = connection) -> None:
+    """Echo over TCP or TLS, in lockstep."""
+    flows = {sock.fileno(): sock for sock in map(connect, range(number))}
     _lockstep(flows, size, warm_up)
     marks = Marks()
     done, _ = _lockstep(flows, size, milliseconds)
     marks.result(done)
+    sys.stdin.read()  # some servers end when a connection does without a word
 
 
 def datagram_echo(number: int, size: int, milliseconds: int, warm_up: int) -> None:
@@ -149,14 +184,14 @@ def datagram_echo(number: int, size: int, milliseconds: int, warm_up: int) -> No
     marks.result(*_lockstep(flows, size, milliseconds))
 
 
-def _churn(at_once: int, count: int) -> None:
+def _churn(at_once: int, count: int, connect: Connect) -> None:
     under_way: dict[int, tuple[socket.socket, int]] = {}
     started = done = 0
     with select.epoll() as poller:
         while done < count:
             while len(under_way) < at_once and started < count:
                 begun = clock()
-                sock = connection(started)
+                sock = connect(started)
                 sock.send(b"x")
                 poller.register(sock, select.EPOLLIN)
                 under_way[sock.fileno()] = sock, begun
@@ -165,28 +200,28 @@ def _churn(at_once: int, count: int) -> None:
                 sock, begun = under_way.pop(descriptor)
                 if sock.recv(1) != b"x":
                     raise SystemExit("no echo of one byte")
-                sock.close()
+                end(sock)
                 record(begun)
                 done += 1
 
 
-def connections(at_once: int, count: int) -> None:
+def connections(at_once: int, count: int, *, connect: Connect = connection) -> None:
     """Open, use for one byte, close."""
-    _churn(at_once, count // 10 + at_once)
-    one_byte()
+    _churn(at_once, count // 10 + at_once, connect)
+    one_byte(connect)
     marks = Marks()
-    _churn(at_once, count)
-    one_byte()
+    _churn(at_once, count, connect)
+    one_byte(connect)
     marks.result(count)
 
 
-def idle(warm: int, count: int) -> None:
+def idle(warm: int, count: int, *, connect: Connect = connection) -> None:
     """Connect and do nothing."""
-    kept = list(map(connection, range(warm)))
-    one_byte()
+    kept = list(map(connect, range(warm)))
+    one_byte(connect)
     marks = Marks()
-    kept += map(connection, range(count))
-    one_byte()
+    kept += map(connect, range(count))
+    one_byte(connect)
     marks.result(count)
     sys.stdin.read()  # until the server's memory has been read
 
@@ -196,7 +231,6 @@ def _send_pieces(sock: socket.socket, count: int, piece: int) -> None:
     for _ in range(whole):
         sock.sendall(DATA[:piece])
     sock.sendall(DATA[:rest])
-    sock.shutdown(socket.SHUT_WR)
 
 
 def _drain(sock: socket.socket, count: int, piece: int) -> None:
@@ -207,11 +241,15 @@ def _drain(sock: socket.socket, count: int, piece: int) -> None:
         raise SystemExit(f"{total} bytes came, not {count}")
 
 
-def source(count: int, piece: int) -> None:
+def source(count: int, piece: int, *, connect: Connect = connection) -> None:
     """Send to the server."""
-    sock = connection()
+    sock = connect(0)
     marks = Marks()
     _send_pieces(sock, count, piece)
+    if isinstance(sock, ssl.SSLSocket):
+        sock = sock.unwrap()
+    else:
+        sock.shutdown(socket.SHUT_WR)
     sock.recv(1)  # the server closes when it has everything
     marks.result(count)
 
@@ -229,8 +267,12 @@ def relay(count: int, piece: int) -> None:
     """Send on one connection, receive on the other."""
     first, second = connection(0), connection(1)
     marks = Marks()
-    sender = threading.Thread(target=_send_pieces, args=(first, count, piece), daemon=True)
-    sender.start()
+
+    def send() -> None:
+        _send_pieces(first, count, piece)
+        first.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=send, daemon=True).start()
     _drain(second, count, piece)
     marks.result(count)
 
@@ -326,6 +368,10 @@ MODES: dict[str, Callable[..., None]] = {
     "packets": packets,
     "datagram-sink": datagram_sink,
     "datagram-source": datagram_source,
+    "tls-echo": partial(echo, connect=tls_connection),
+    "tls-connections": partial(connections, connect=tls_connection),
+    "tls-idle": partial(idle, connect=tls_connection),
+    "tls-source": partial(source, connect=tls_connection),
 }
 
 if __name__ == "__main__":

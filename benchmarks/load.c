@@ -9,22 +9,11 @@
  * _python_load.py does the same where there is no compiler; the modes and their numbers are described there.
  */
 
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "load.h"
+
+#include <endian.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -32,104 +21,8 @@
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
 
-enum { EVENTS = 1024, DEADLINE = 110, QUIET_MS = 200, LARGEST = 1 << 20, SOURCES = 200, NUMBERS = 5 };
-
-static char data[LARGEST], received[LARGEST];
-static struct sockaddr_in server = {.sin_family = AF_INET};
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "not what was expected");
-    exit(1);
-}
-
-static long check(long result, const char *what)
-{
-    if (result < 0)
-        fail(what);
-    return result;
-}
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-/* Latencies, in buckets of 3 %. */
-
-enum { FINE = 5, STEPS = 1 << FINE };
-static uint64_t buckets[64 * STEPS];
-
-static void record(uint64_t nanoseconds)
-{
-    if (nanoseconds < STEPS) {
-        buckets[nanoseconds]++;
-        return;
-    }
-    int exponent = 63 - __builtin_clzll(nanoseconds);
-    buckets[(unsigned)(exponent - FINE + 1) * STEPS + ((nanoseconds >> (exponent - FINE)) & (STEPS - 1))]++;
-}
-
-static uint64_t middle_of(unsigned bucket)
-{
-    if (bucket < STEPS)
-        return bucket;
-    unsigned shift = bucket / STEPS - 1;
-    return ((uint64_t)(STEPS + bucket % STEPS) << shift) + ((1u << shift) >> 1);
-}
-
-/* What the benchmark is told, and waits for. */
-
-static uint64_t begun;
-
-static void ready(void)
-{
-    char line[16];
-    memset(buckets, 0, sizeof buckets);
-    puts("ready");
-    fflush(stdout);
-    if (!fgets(line, sizeof line, stdin))
-        exit(1);
-    begun = now();
-}
-
-static void result(uint64_t count, uint64_t lost)
-{
-    double seconds = (double)(now() - begun) / 1e9;
-    const char *separator = "";
-    printf("{\"count\": %llu, \"seconds\": %.9f, \"lost\": %llu, \"histogram\": [", (unsigned long long)count, seconds,
-           (unsigned long long)lost);
-    for (unsigned bucket = 0; bucket < sizeof buckets / sizeof *buckets; bucket++)
-        if (buckets[bucket]) {
-            printf("%s[%llu, %llu]", separator, (unsigned long long)middle_of(bucket),
-                   (unsigned long long)buckets[bucket]);
-            separator = ", ";
-        }
-    puts("]}");
-    fflush(stdout);
-}
-
-/* Sockets. */
-
-static int tcp_connection(long number)
-{
-    int yes = 1;
-    int fd = (int)check(socket(AF_INET, SOCK_STREAM, 0), "socket");
-    /* Many source addresses, so that closed connections in TIME_WAIT do not use up the ports. */
-    struct sockaddr_in source = {.sin_family = AF_INET};
-    source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(number % SOURCES));
-    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
-    check(bind(fd, (struct sockaddr *)&source, sizeof source), "bind");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    check(connect(fd, (struct sockaddr *)&server, sizeof server), "connect");
-    return fd;
-}
+enum { QUIET_MS = 200 };
 
 static int udp_socket(int connected)
 {
@@ -142,17 +35,6 @@ static int udp_socket(int connected)
     if (connected)
         check(connect(fd, (struct sockaddr *)&server, sizeof server), "connect");
     return fd;
-}
-
-static void no_blocking(int fd)
-{
-    check(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), "fcntl");
-}
-
-static void watch(int poller, int fd, uint32_t index)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
-    check(epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
 }
 
 static void send_all(int fd, const char *from, long size)
@@ -238,7 +120,7 @@ static uint64_t lockstep(int poller, struct flow *flows, long number, long size,
     return done;
 }
 
-static void echo(const long *numbers, int datagrams)
+static void measure_echo(const long *numbers, int datagrams)
 {
     long number = numbers[0], size = numbers[1], milliseconds = numbers[2], warm_up = numbers[3];
     struct flow *flows = calloc((size_t)number, sizeof *flows);
@@ -254,6 +136,16 @@ static void echo(const long *numbers, int datagrams)
     lost = 0;
     uint64_t done = lockstep(poller, flows, number, size, milliseconds, datagrams, &lost);
     result(done, lost);
+}
+
+static void echo(const long *numbers)
+{
+    measure_echo(numbers, 0);
+}
+
+static void datagram_echo(const long *numbers)
+{
+    measure_echo(numbers, 1);
 }
 
 /* Connections opened, used for one byte and closed. */
@@ -323,8 +215,7 @@ static void idle(const long *numbers)
         tcp_connection(i);
     settle();
     result((uint64_t)count, 0);
-    while (getchar() != EOF) /* until the server's memory has been read */
-        ;
+    stay();
 }
 
 /* One stream of bytes, to the server, from it, and through it. */
@@ -511,42 +402,18 @@ static void datagram_source(const long *numbers)
 
 int main(int argc, char **argv)
 {
-    long numbers[NUMBERS] = {0};
-    if (argc < 3 || argc > 3 + NUMBERS) {
-        fprintf(stderr, "usage: load MODE PORT NUMBER...\n");
-        return 2;
-    }
-    const char *mode = argv[1];
-    server.sin_port = htons((uint16_t)atoi(argv[2]));
-    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (int i = 3; i < argc; i++)
-        numbers[i - 3] = atol(argv[i]);
-    for (int i = 0; i < LARGEST; i++)
-        data[i] = (char)(i * 7 + i / 251);
-    alarm(DEADLINE);
-    if (!strcmp(mode, "echo"))
-        echo(numbers, 0);
-    else if (!strcmp(mode, "datagram-echo"))
-        echo(numbers, 1);
-    else if (!strcmp(mode, "connections"))
-        connections(numbers);
-    else if (!strcmp(mode, "idle"))
-        idle(numbers);
-    else if (!strcmp(mode, "source"))
-        source(numbers);
-    else if (!strcmp(mode, "sink"))
-        sink(numbers);
-    else if (!strcmp(mode, "relay"))
-        relay(numbers);
-    else if (!strcmp(mode, "packets"))
-        packets(numbers);
-    else if (!strcmp(mode, "datagram-sink"))
-        datagram_sink(numbers);
-    else if (!strcmp(mode, "datagram-source"))
-        datagram_source(numbers);
-    else {
-        fprintf(stderr, "load: no mode %s\n", mode);
-        return 2;
-    }
-    return 0;
+    static const struct mode modes[] = {
+        {"echo", echo},
+        {"datagram-echo", datagram_echo},
+        {"connections", connections},
+        {"idle", idle},
+        {"source", source},
+        {"sink", sink},
+        {"relay", relay},
+        {"packets", packets},
+        {"datagram-sink", datagram_sink},
+        {"datagram-source", datagram_source},
+        {0},
+    };
+    return run_mode(modes, argc, argv);
 }

@@ -1,4 +1,4 @@
-"""What every server of the benchmark has in common: sizes, the address it tells, and its end."""
+"""What every server of the benchmark has in common: sizes, the address it tells, TLS, and its end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 __all__ = [
     "BACKLOG",
@@ -20,11 +22,13 @@ __all__ = [
     "RECEIVE_BUFFER",
     "announce",
     "as_number",
+    "certificate_file",
     "datagram_socket",
     "listening_socket",
     "main",
     "number_of",
     "pieces",
+    "ssl_context",
 ]
 
 HOST = "127.0.0.1"
@@ -75,6 +79,18 @@ def datagram_socket() -> socket.socket:
     sock.bind((HOST, 0))
     announce(sock.getsockname()[1])
     return sock
+
+
+def certificate_file() -> Path:
+    """The certificate and its key, in PEM: the last argument of a server that speaks TLS."""
+    return Path(sys.argv[-1])
+
+
+def ssl_context() -> ssl.SSLContext:
+    """Make the context of the servers that speak TLS with Python's ssl module."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate_file())
+    return context
 
 
 def number_of(request: bytes) -> int:

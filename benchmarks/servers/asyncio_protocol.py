@@ -18,6 +18,7 @@ from benchmarks.servers._common import (
     main,
     number_of,
     pieces,
+    ssl_context,
 )
 
 
@@ -167,12 +168,13 @@ class DatagramReceive(Datagrams):
             self.transport.sendto(as_number(self.count), address)
 
 
-def stream(protocol: Callable[[], asyncio.BaseProtocol]) -> Callable[[], None]:
-    """Make a TCP server of a protocol."""
+def stream(protocol: Callable[[], asyncio.BaseProtocol], *, tls: bool = False) -> Callable[[], None]:
+    """Make a TCP or TLS server of a protocol."""
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(protocol, HOST, 0, backlog=BACKLOG)
+        context = ssl_context() if tls else None
+        server = await loop.create_server(protocol, HOST, 0, backlog=BACKLOG, ssl=context)
         announce(server.sockets[0].getsockname()[1])
         await asyncio.Event().wait()
 
@@ -198,6 +200,8 @@ if __name__ == "__main__":
             "send": stream(Send),
             "relay": stream(Relay),
             "packets-flushed": stream(Packets),
+            "tls-echo": stream(Echo, tls=True),
+            "tls-receive": stream(Receive, tls=True),
             "datagram-echo": datagram(DatagramEcho),
             "datagram-send": datagram(DatagramSend),
             "datagram-receive": datagram(DatagramReceive),

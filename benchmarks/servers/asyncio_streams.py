@@ -7,7 +7,16 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from benchmarks.servers._common import BACKLOG, HOST, PACKETS, PIECE_SIZE, announce, main, pieces
+from benchmarks.servers._common import (
+    BACKLOG,
+    HOST,
+    PACKETS,
+    PIECE_SIZE,
+    announce,
+    main,
+    pieces,
+    ssl_context,
+)
 
 Handler = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
@@ -80,9 +89,10 @@ async def packets_flushed(reader: StreamReader, writer: StreamWriter) -> None:
         await writer.drain()
 
 
-async def serve(make: Callable[[], Handler]) -> None:
+async def serve(make: Callable[[], Handler], *, tls: bool) -> None:
     """Listen for ever."""
-    server = await asyncio.start_server(make(), HOST, 0, backlog=BACKLOG)
+    context = ssl_context() if tls else None
+    server = await asyncio.start_server(make(), HOST, 0, backlog=BACKLOG, ssl=context)
     announce(server.sockets[0].getsockname()[1])
     await asyncio.Event().wait()
 
@@ -98,11 +108,13 @@ def works(run: Callable[..., object]) -> dict[str, Callable[[], None]]:
         "packets-gathered": lambda: packets_gathered,
         "packets-flushed": lambda: packets_flushed,
     }
-    return {work: partial(_run, run, maker) for work, maker in makers.items()}
+    plain = {work: partial(_run, run, maker, tls=False) for work, maker in makers.items()}
+    tls = {f"tls-{work}": partial(_run, run, makers[work], tls=True) for work in ("echo", "receive")}
+    return plain | tls
 
 
-def _run(run: Callable[..., object], maker: Callable[[], Handler]) -> None:
-    run(serve(maker))
+def _run(run: Callable[..., object], maker: Callable[[], Handler], *, tls: bool) -> None:
+    run(serve(maker, tls=tls))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""SocketStream of trio."""
+"""SocketStream and SSLStream of trio."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from benchmarks.servers._common import BACKLOG, HOST, PACKETS, PIECE_SIZE, announce, main, pieces
+from benchmarks.servers._common import (
+    BACKLOG,
+    HOST,
+    PACKETS,
+    PIECE_SIZE,
+    announce,
+    main,
+    pieces,
+    ssl_context,
+)
 
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
 
-async def echo(stream: trio.SocketStream) -> None:
+async def echo(stream: Stream) -> None:
     """Send back what comes."""
-    while data := await stream.receive_some(PIECE_SIZE):
-        await stream.send_all(data)
+    async with stream:
+        while data := await stream.receive_some(PIECE_SIZE):
+            await stream.send_all(data)
 
 
-async def receive(stream: trio.SocketStream) -> None:
+async def receive(stream: Stream) -> None:
     """Read to the end."""
-    while await stream.receive_some(PIECE_SIZE):
-        pass
+    async with stream:
+        while await stream.receive_some(PIECE_SIZE):
+            pass
 
 
 async def send(stream: trio.SocketStream) -> None:
@@ -64,6 +76,17 @@ def serve(make: Callable[[], Handler]) -> Callable[[], None]:
     return lambda: trio.run(run)
 
 
+def serve_tls(handler: Callable[[Stream], Awaitable[None]]) -> Callable[[], None]:
+    """Make a TLS server of a handler."""
+
+    async def run() -> None:
+        listeners = await trio.open_ssl_over_tcp_listeners(0, ssl_context(), host=HOST, backlog=BACKLOG)
+        announce(listeners[0].transport_listener.socket.getsockname()[1])
+        await trio.serve_listeners(handler, listeners)
+
+    return lambda: trio.run(run)
+
+
 if __name__ == "__main__":
     main(
         {
@@ -72,5 +95,7 @@ if __name__ == "__main__":
             "send": serve(lambda: send),
             "relay": serve(relay),
             "packets-each": serve(lambda: packets_each),
+            "tls-echo": serve_tls(echo),
+            "tls-receive": serve_tls(receive),
         }
     )

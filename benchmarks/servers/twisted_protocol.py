@@ -13,6 +13,7 @@ epollreactor.install()
 from twisted.internet import reactor  # noqa: E402
 from twisted.internet.interfaces import IPullProducer, IPushProducer  # noqa: E402
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol  # noqa: E402
+from twisted.internet.ssl import PrivateCertificate  # noqa: E402
 from zope.interface import implementer  # noqa: E402
 
 from benchmarks.servers._common import (  # noqa: E402
@@ -24,6 +25,7 @@ from benchmarks.servers._common import (  # noqa: E402
     RECEIVE_BUFFER,
     announce,
     as_number,
+    certificate_file,
     main,
     number_of,
     pieces,
@@ -106,6 +108,22 @@ class Packets(Protocol):
             self.transport.write(packet)
 
 
+class WithoutDelay(Protocol):
+    """Sends small segments at once, as all others do: Twisted splits what it encrypts."""
+
+    def connectionMade(self) -> None:
+        """Say so."""
+        self.transport.setTcpNoDelay(True)
+
+
+class TlsEcho(WithoutDelay, Echo):
+    """Sends back what comes."""
+
+
+class TlsReceive(WithoutDelay, Receive):
+    """Reads to the end; Twisted closes then."""
+
+
 class DatagramEcho(DatagramProtocol):
     """Sends back what comes."""
 
@@ -158,6 +176,21 @@ def stream(protocol: type[Protocol]) -> Callable[[], None]:
     return run
 
 
+def tls_stream(protocol: type[Protocol]) -> Callable[[], None]:
+    """Make a TLS server of a protocol."""
+
+    def run() -> None:
+        factory = Factory.forProtocol(protocol)
+        factory.noisy = False
+        certificate = PrivateCertificate.loadPEM(certificate_file().read_bytes())
+        options = certificate.options()
+        port = loop.listenSSL(0, factory, options, backlog=BACKLOG, interface=HOST)
+        announce(port.getHost().port)
+        loop.run()
+
+    return run
+
+
 def datagram(protocol: type[DatagramProtocol]) -> Callable[[], None]:
     """Make a UDP server of a protocol."""
 
@@ -178,6 +211,8 @@ if __name__ == "__main__":
             "send": stream(Send),
             "relay": stream(Relay),
             "packets-flushed": stream(Packets),
+            "tls-echo": tls_stream(TlsEcho),
+            "tls-receive": tls_stream(TlsReceive),
             "datagram-echo": datagram(DatagramEcho),
             "datagram-send": datagram(DatagramSend),
             "datagram-receive": datagram(DatagramReceive),

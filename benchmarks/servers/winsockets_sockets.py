@@ -26,11 +26,13 @@ from benchmarks.servers._common import (  # noqa: E402
     RECEIVE_BUFFER,
     announce,
     as_number,
+    certificate_file,
     main,
     number_of,
     pieces,
 )
 from winsockets import (  # noqa: E402
+    Certificate,
     DatagramSocket,
     DatagramSocketMessageReceivedEventArgs,
     StreamSocket,
@@ -145,12 +147,14 @@ def datagram_receive() -> Callable[..., object]:
     return received
 
 
-def stream(make: Callable[[], Handler]) -> Callable[[], None]:
-    """Make a TCP server of a handler."""
+def stream(make: Callable[[], Handler], *, tls: bool = False) -> Callable[[], None]:
+    """Make a TCP or TLS server of a handler."""
 
     async def begin() -> None:
         handler = make()
         listener = StreamSocketListener()
+        if tls:
+            listener.control.server_certificates.append(Certificate.load_file(certificate_file()))
 
         def accepted(
             sender: StreamSocketListener, args: StreamSocketListenerConnectionReceivedEventArgs
@@ -196,6 +200,8 @@ if __name__ == "__main__":
             "packets-each": stream(lambda: packets_each),
             "packets-gathered": stream(lambda: packets_gathered),
             "packets-flushed": stream(lambda: packets_flushed),
+            "tls-echo": stream(lambda: echo, tls=True),
+            "tls-receive": stream(lambda: receive, tls=True),
             "datagram-echo": datagram(lambda: datagram_echo),
             "datagram-send": datagram(datagram_send),
             "datagram-receive": datagram(datagram_receive),

@@ -58,6 +58,20 @@ def test_a_run_measures_every_peer(measured: tuple[dict[str, Any], Path]) -> Non
         assert 0 < sample["p50"] <= sample["p99"] <= sample["p99.9"]
 
 
+@pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["any load", "load in Python"])
+def test_tls_is_measured_whatever_the_load(path: str, tmp_path: Path) -> None:
+    """Servers get their certificate, and the load in Python does what the compiled one does."""
+    file = tmp_path / "results.json"
+    works = ("tls-echo-large", "tls-receive", "tls-connections", "tls-idle")
+    words = [word for work in works for word in ("--work", work)]
+    done = run_command("--quick", *words, "--peer", "winsockets", "--json", file, PATH=path)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(file.read_text(encoding="utf-8"))["results"]
+    assert set(results) == set(works)
+    assert all(results[work]["winsockets"]["samples"][0]["cpu"] > 0 for work in works)
+    assert results["tls-idle"]["winsockets"]["samples"][0]["memory"] > 0
+
+
 def test_a_run_says_where_it_was(measured: tuple[dict[str, Any], Path]) -> None:
     """Without the machine, the versions and the settings the figures mean nothing."""
     result, _ = measured
