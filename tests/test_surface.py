@@ -74,6 +74,8 @@ ADDITIONS = {
         "read_exactly",
         "write_many_async",
     },
+    "NetworkAdapter": {"from_name", "index", "name"},
+    "NetworkInformation": {"get_network_adapters", "limits"},
     "RoundTripTimeStatistics": {"count", "index"},
     "StreamSocket": {"from_endpoint", "from_protocol", "wait_closed_async"},
     "StreamSocketControl": {

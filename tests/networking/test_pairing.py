@@ -18,9 +18,9 @@ from winsockets.networking._address import Address
 from winsockets.networking._pairing import (
     as_sort_options,
     get_endpoint_pairs,
-    local_host_toward,
     sort_endpoint_pairs,
 )
+from winsockets.networking._ranking import local_host_toward
 
 NONE = HostNameSortOptions.NONE
 LONG = HostNameSortOptions.OPTIMIZE_FOR_LONG_CONNECTIONS

@@ -136,6 +136,14 @@ class Limits:
     """Errors of earlier datagrams that one send may learn of before it waits for a turn, so that a flood of
     ICMP messages does not hold it up. At least 2: the same answer twice is about the datagram itself."""
 
+    network_settle_time: float = 0.1
+    """Changes of the network that follow each other within this time are one event: an interface that comes
+    up makes half a dozen of them."""
+
+    network_poll_interval: float = 5.0
+    """How often a system that does not announce changes of its network is asked for them. Asking costs less
+    than a millisecond; somebody who unplugs a cable waits no longer than this."""
+
     max_line_length: int = 64 * KIB
     """Bytes in one line of a StreamReader, terminator included. RFC 5321 and HTTP servers use 1 to 8 KiB;
     this is a bound, not a style."""

@@ -11,28 +11,35 @@ from winsockets.networking._interfaces import Interface, default_routes, interfa
 from winsockets.networking._kinds import NetworkTypes
 from winsockets.networking._quoting import quoted
 
-__all__ = ["NetworkAdapter", "NetworkItem", "current_interface", "iana_interface_type"]
+__all__ = [
+    "TUNNEL",
+    "IPInformation",
+    "NetworkAdapter",
+    "NetworkItem",
+    "current_interface",
+    "iana_interface_type",
+]
 
 # The numbers are part of the identifiers; they never change.
 _ADAPTERS = uuid.UUID("6f0e0f3e-5f0c-5c0b-9d0e-6a7b1c9d2e41")
 _NETWORKS = uuid.UUID("0b3f7a52-1d64-5e8f-8a39-c45d12f0e7b6")
 
-_OTHER, _ETHERNET, _PPP, _LOOPBACK, _WIRELESS, _TUNNEL, _IEEE1394 = 1, 6, 23, 24, 71, 131, 144
+_OTHER, _ETHERNET, _PPP, _LOOPBACK, _WIRELESS, TUNNEL, _IEEE1394 = 1, 6, 23, 24, 71, 131, 144
 # ARPHRD_ numbers of Linux, if_arp.h.
 _IANA_TYPES = {
     1: _ETHERNET,
     24: _IEEE1394,
     512: _PPP,
-    768: _TUNNEL,  # IPv4 in IPv4
-    769: _TUNNEL,  # IPv6 in IPv6
+    768: TUNNEL,  # IPv4 in IPv4
+    769: TUNNEL,  # IPv6 in IPv6
     772: _LOOPBACK,
-    776: _TUNNEL,  # IPv6 in IPv4
-    778: _TUNNEL,  # GRE
+    776: TUNNEL,  # IPv6 in IPv4
+    778: TUNNEL,  # GRE
     801: _WIRELESS,
     802: _WIRELESS,
     803: _WIRELESS,
-    823: _TUNNEL,  # GRE over IPv6
-    65534: _TUNNEL,  # no hardware: TUN devices, WireGuard
+    823: TUNNEL,  # GRE over IPv6
+    65534: TUNNEL,  # no hardware: TUN devices, WireGuard
 }
 
 
@@ -221,6 +228,37 @@ class NetworkAdapter:
     def __hash__(self) -> int:
         """Hash alike what is equal."""
         return hash((self.index, self.name))
+
+
+@final
+class IPInformation:
+    """The adapter and the network prefix of a local address.
+
+    Source: WinRT IPInformation.
+    """
+
+    __slots__ = ("_network_adapter", "_prefix_length")
+
+    def __init__(self, network_adapter: NetworkAdapter, prefix_length: int) -> None:
+        self._network_adapter = network_adapter
+        self._prefix_length = prefix_length
+
+    @property
+    def network_adapter(self) -> NetworkAdapter:
+        """The adapter that has the address."""
+        return self._network_adapter
+
+    @property
+    def prefix_length(self) -> int | None:
+        """The bits of the address that are the network's: 0 to 32 in IPv4, 0 to 128 in IPv6.
+
+        In WinRT it may be None; here the system has always told it.
+        """
+        return self._prefix_length
+
+    def __repr__(self) -> str:
+        """Show adapter and prefix length."""
+        return f"<IPInformation {self._network_adapter.name!r} /{self._prefix_length}>"
 
 
 _PRIVATE = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from zope.interface import implementer
 
@@ -10,6 +10,9 @@ from winsockets.errors import InvalidArgumentError
 from winsockets.foundation import IStringable
 from winsockets.networking._host_grammar import parse_host
 from winsockets.networking._kinds import HostNameType
+
+if TYPE_CHECKING:
+    from winsockets.networking._adapter import IPInformation
 
 __all__ = ["HostName", "as_host_name", "system_host_name"]
 
@@ -57,8 +60,7 @@ class HostName:
             raise TypeError(f"a host name is a str, not {type(host_name).__name__}")
         self._raw_name = host_name
         self._type, self._canonical_name, self._display_name = parse_host(host_name)
-        # NetworkInformation fills this in for the addresses of this machine.
-        self._ip_information: object | None = None
+        self._ip_information: IPInformation | None = None
 
     @property
     def raw_name(self) -> str:
@@ -88,8 +90,11 @@ class HostName:
         return self._type
 
     @property
-    def ip_information(self) -> object | None:
-        """The adapter and prefix of a local address; None on every HostName a program makes."""
+    def ip_information(self) -> IPInformation | None:
+        """The adapter and prefix of a local address; None on every HostName a program makes.
+
+        `NetworkInformation.get_host_names` fills it in.
+        """
         return self._ip_information
 
     def is_equal(self, host_name: HostName | str | None) -> bool:
@@ -174,20 +179,22 @@ def as_host_name(value: HostName | str, parameter: str = "host_name") -> HostNam
     return HostName(value)
 
 
-def system_host_name(address: str) -> HostName:
+def system_host_name(address: str, ip_information: IPInformation | None = None) -> HostName:
     """Make the HostName of an address that the system wrote, as servers do for every datagram.
 
     Args:
         address: numeric and canonical, as ``inet_ntop`` has it; the zone of an IPv6 address is a number.
+        ip_information: where on this machine the address is.
 
     Returns:
         The HostName; nothing but its family had to be found out.
     """
     if "." in address and ":" in address:
         # Systems differ in which IPv6 addresses they write with a dotted quad.
-        return HostName(address)
-    name: HostName = _new(HostName)
-    name._raw_name = name._canonical_name = name._display_name = address
-    name._type = HostNameType.IPV6 if ":" in address else HostNameType.IPV4
-    name._ip_information = None
+        name = HostName(address)
+    else:
+        name = _new(HostName)
+        name._raw_name = name._canonical_name = name._display_name = address
+        name._type = HostNameType.IPV6 if ":" in address else HostNameType.IPV4
+    name._ip_information = ip_information
     return name

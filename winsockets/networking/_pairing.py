@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable
 
 from winsockets.errors import InvalidArgumentError
@@ -11,32 +10,11 @@ from winsockets.networking._address import Address
 from winsockets.networking._endpoint_pair import EndpointPair
 from winsockets.networking._hostname import HostName
 from winsockets.networking._kinds import HostNameSortOptions
+from winsockets.networking._ranking import local_host_toward, rank_endpoint_pairs
 from winsockets.networking._resolution import IResolvingReactor, resolve
 from winsockets.networking._services import Transport
 
-__all__ = ["as_sort_options", "get_endpoint_pairs", "local_host_toward", "sort_endpoint_pairs"]
-
-
-def local_host_toward(address: Address) -> HostName | None:
-    """Ask the system which of its addresses it would use to reach another one.
-
-    A datagram socket is connected and closed again: that chooses a route and sends nothing.
-
-    Args:
-        address: where to.
-
-    Returns:
-        The local address, or None when the system names none (no way leads there, no descriptor is free).
-    """
-    try:
-        with socket.socket(address.family, socket.SOCK_DGRAM) as probe:
-            probe.connect(address.sockaddr)
-            name = probe.getsockname()
-    except OSError:
-        return None
-    if address.family == socket.AF_INET6:
-        return HostName(Address.ipv6(name[0].partition("%")[0], 0, name[3]).host)
-    return HostName(name[0])
+__all__ = ["as_sort_options", "get_endpoint_pairs", "sort_endpoint_pairs"]
 
 
 def as_sort_options(value: int) -> HostNameSortOptions:
@@ -126,4 +104,4 @@ async def get_endpoint_pairs(
         EndpointPair(local_host(address), "", HostName(address.host), str(address.port))
         for address in addresses
     ]
-    return sort_endpoint_pairs(pairs, sort_options)
+    return sort_endpoint_pairs(rank_endpoint_pairs(pairs, local_host=local_host), sort_options)

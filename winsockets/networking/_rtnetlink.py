@@ -24,6 +24,7 @@ __all__ = [
     "RouteRecord",
     "answer_error",
     "dump_request",
+    "is_relevant",
     "messages",
     "parse_address",
     "parse_link",
@@ -174,6 +175,17 @@ def answer_error(payload: bytes) -> int:
         ValueError: the message is cut.
     """
     return -int(_unpack(_ERROR, payload, "an answer")[0]) if payload else 0
+
+
+def is_relevant(message: Message) -> bool:
+    """Whether an announcement is about more than a route to some particular network.
+
+    Raises:
+        ValueError: it is a route that is cut.
+    """
+    if message.kind in (Kind.NEW_ROUTE, Kind.LOST_ROUTE):
+        return _unpack(_ROUTE, message.payload, "a route")[1] == 0
+    return message.kind not in (Kind.NOTHING, Kind.DONE)
 
 
 def parse_link(payload: bytes) -> LinkRecord:
