@@ -47,6 +47,8 @@ def drained(skt):
 async def sent(one, other, link, family, count=200):
     """What arrives of datagrams with a number each."""
     with one.socket(family) as near, other.socket(family, bound_to=(other.address(family), 4000)) as far:
+        # Room for all of them: SO_RCVBUFFORCE
+        far.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)
         for number in range(count):
             near.sendto(b"%d" % number, (other.address(family), 4000))
         numbers = [parse(packet).payload for packet in link.passed if parse(packet).destination_port == 4000]
