@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -379,8 +380,35 @@ def test_the_common_name_does_not_count() -> None:
     assert not is_for_host(Entity("host.test").x509, "host.test")
 
 
-@pytest.mark.parametrize("name", ["*.*.test", "a.*.test", "w*.test", "*"])
-def test_a_malformed_name_refuses_the_host(name: str) -> None:
-    """Whatever else the certificate has: it fails closed, and with nothing but False."""
-    certificate = ROOT.server("host.test", name)
-    assert is_for_host(certificate.x509, "a.b.test") is False
+@pytest.mark.parametrize("name", ["*.*.test", "a.*.test", "w*.test", "*", "*.test"])
+def test_a_malformed_name_is_for_nobody(name: str) -> None:
+    """It is not understood in some way or other."""
+    certificate = ROOT.server(name)
+    for host in ("a.b.test", "b.test", "w1.test", "test", "single"):
+        assert is_for_host(certificate.x509, host) is False
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        x509.DNSName("*.test"),
+        x509.DNSName("*.*.test"),
+        x509.DNSName("192.0.2.1"),
+        x509.DNSName("1"),
+        x509.UniformResourceIdentifier("urn:host:application"),
+        x509.UniformResourceIdentifier("spiffe://host.test:80/a"),
+        x509.UniformResourceIdentifier("no-scheme"),
+        x509.RFC822Name("somebody@host.test"),
+        x509.OtherName(x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7"), b"\x05\x00"),
+    ],
+    ids=lambda other: str(other.value),
+)
+def test_names_that_are_of_no_host_leave_the_others_good(other: x509.GeneralName) -> None:
+    """Certificates are for more than hosts, and some have a wildcard that is too wide (RFC 9525)."""
+    names = [other, x509.DNSName("host.test"), x509.IPAddress(ip_address("192.0.2.7"))]
+    certificate = Entity("Server", ROOT, [(x509.SubjectAlternativeName(names),)]).x509
+    assert is_for_host(certificate, "host.test") is True
+    assert is_for_host(certificate, "192.0.2.7") is True
+    assert is_for_host(certificate, "www.host.test") is False
+    # An address has to be there as one: the text of it is no name.
+    assert is_for_host(certificate, "192.0.2.1") is False

@@ -8,8 +8,9 @@ good only if both find nothing. Name constraints, with rules for each kind of na
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,7 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from OpenSSL import crypto
 from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from service_identity.hazmat import (
+    DNS_ID,
+    CertificatePattern,
+    DNSPattern,
+    IPAddress_ID,
+    IPAddressPattern,
+    verify_service_identity,
+)
 
 from winsockets.certificates._path import Path, is_self_issued, signature_problem
 from winsockets.certificates._policies import has_demanded_policy
@@ -194,14 +202,27 @@ def is_for_host(certificate: x509.Certificate, host: str) -> bool:
     except ValueError:
         address = ""
     try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    patterns: list[CertificatePattern] = []
+    try:
         if address:
-            verify_certificate_ip_address(certificate, address)
+            addresses = names.get_values_for_type(x509.IPAddress)
+            patterns += [
+                IPAddressPattern(one) for one in addresses if isinstance(one, IPv4Address | IPv6Address)
+            ]
+            verify_service_identity(patterns, [IPAddress_ID(address)], [])
         else:
-            verify_certificate_hostname(certificate, host.removesuffix("."))
-    except (
-        VerificationError,
-        CertificateError,
-        ValueError,
-    ):  # ValueError: a name that is none, on either side
+            patterns += _patterns(names.get_values_for_type(x509.DNSName))
+            verify_service_identity(patterns, [DNS_ID(host.removesuffix("."))], [])
+    except (VerificationError, CertificateError, ValueError):  # ValueError: the host is none
         return False
     return True
+
+
+def _patterns(names: Iterable[str]) -> Iterator[DNSPattern]:
+    """Take the names that can be one of a host; whatever else a certificate is for does not count."""
+    for name in names:
+        with suppress(CertificateError):
+            yield DNSPattern.from_bytes(name.encode())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography import x509
-from OpenSSL.crypto import X509
+from OpenSSL.crypto import FILETYPE_ASN1, X509, dump_certificate
 from twisted.logger import Logger
 
 from winsockets.certificates import Certificate, ChainValidationResult
 from winsockets.certificates._judging import is_for_host
-from winsockets.certificates._loading import Contents
+from winsockets.certificates._loading import Contents, load_x509
 from winsockets.certificates._path import is_self_issued
 from winsockets.certificates._results import (
     IGNORABLE_RESULTS,
@@ -27,6 +27,7 @@ __all__ = ["CertificateProblem", "PeerVerification", "checked_ignorable"]
 
 _log = Logger(namespace="winsockets")
 
+_UNSPECIFIED = 1
 _HOSTNAME_MISMATCH = 62
 _IP_ADDRESS_MISMATCH = 64
 
@@ -144,7 +145,7 @@ class PeerVerification:
                 return self._host is not None
             if depth:
                 return True
-            self._check_name(certificate.to_cryptography())
+            self._look_at(certificate)
             self._accepted = self._failure is None and self._ignorable.issuperset(self.results)
             return self._accepted
         except Exception as problem:
@@ -157,6 +158,16 @@ class PeerVerification:
         """Take the certificate that was accepted when the session began that goes on."""
         self._chain = {0: certificate}
         self._accepted = True
+
+    def _look_at(self, certificate: X509) -> None:
+        """Check what OpenSSL does not: that every part can be read, and the name."""
+        try:
+            own = _read(certificate)
+        except InvalidArgumentError:
+            problem = CertificateProblem(ChainValidationResult.OTHER_ERRORS, _UNSPECIFIED, 0)
+            self._problems.append(problem)
+        else:
+            self._check_name(own)
 
     def _check_name(self, certificate: x509.Certificate) -> None:
         host = self._host
@@ -199,10 +210,19 @@ class PeerVerification:
         return f"<PeerVerification {'accepted' if self._accepted else 'not accepted'}: {found}>"
 
 
-def _readable(certificate: Any) -> Certificate | None:
+def _read(certificate: X509) -> x509.Certificate:
+    """Give `cryptography`'s form, of which every part can be read.
+
+    Raises:
+        InvalidArgumentError: a part cannot be.
+    """
+    return load_x509(dump_certificate(FILETYPE_ASN1, certificate), "what a TLS peer showed")
+
+
+def _readable(certificate: X509 | None) -> Certificate | None:
     if certificate is None:
         return None
     try:
-        return Certificate._of(Contents(certificate.to_cryptography()), "what a TLS peer showed")
-    except (SocketException, ValueError):
+        return Certificate._of(Contents(_read(certificate)), "what a TLS peer showed")
+    except InvalidArgumentError:
         return None
