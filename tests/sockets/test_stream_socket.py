@@ -176,7 +176,9 @@ async def test_a_socket_shows_its_peer_and_its_state():
         ((None,), InvalidArgumentError),
         (("localhost",), TypeError),
         ((), TypeError),
-        (("localhost", "80", PLAIN, None), TypeError),
+        (("localhost", "80", PLAIN, None), InvalidArgumentError),
+        (("localhost", "80", PLAIN, "eth0"), TypeError),
+        (("localhost", "80", PLAIN, "eth0", 5), TypeError),
     ],
 )
 def test_wrong_arguments_are_refused_at_the_call(arguments, error):

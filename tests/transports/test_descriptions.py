@@ -13,8 +13,15 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.plugin import IPlugin
 from zope.interface.verify import verifyObject
 
-from tests.transports.loopback import NEEDS_LOOPBACK_NET, Timed, black_hole, listening
-from winsockets.errors import ConnectionTimedOutError, InvalidArgumentError, UnknownServiceError
+from tests.networks import network_namespace, run
+from tests.transports.loopback import NEEDS_LINUX, NEEDS_LOOPBACK_NET, Timed, black_hole, listening
+from winsockets.errors import (
+    AddressNotAvailableError,
+    ConnectionTimedOutError,
+    ConnectRefusedError,
+    InvalidArgumentError,
+    UnknownServiceError,
+)
 from winsockets.transports import StreamClientEndpoint, StreamServerEndpoint
 from winsockets.transports._descriptions import EndpointDescriptions
 
@@ -45,6 +52,7 @@ def test_the_parser_is_a_plugin_for_both_sides():
         "winsockets:host=example.org:port=80",
         "winsockets:example.org:port=http",
         "winsockets:example.org:80:timeout=1.5:bind_address=127.0.0.1",
+        "winsockets:example.org:80:adapter=1",
     ],
 )
 def test_a_client_is_described_with_and_without_keywords(description):
@@ -61,6 +69,7 @@ def test_a_client_is_described_with_and_without_keywords(description):
         ("winsockets:port=8080:interface=", "all interfaces port 8080"),
         ("winsockets:port=8080:interface=127.0.0.1:backlog=5", "127.0.0.1 port 8080"),
         (r"winsockets:port=0:interface=\:\:1", "::1 port 0"),
+        ("winsockets:port=8080:adapter=1", "all interfaces port 8080"),
     ],
 )
 def test_a_server_is_described_with_and_without_keywords(description, shown):
@@ -108,6 +117,34 @@ async def test_the_bind_address_is_connected_from():
         protocol.transport.loseConnection()
 
 
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_the_adapter_is_gone_through():
+    """By client and server; who comes another way is refused."""
+    from twisted.internet import reactor
+
+    with network_namespace():
+        run("ip", "link", "add", "v0", "type", "veth")
+        run("ip", "link", "set", "v0", "up")
+        run("ip", "addr", "add", "10.9.8.1/24", "dev", "v0")
+        port = await serverFromString(reactor, "winsockets:0:adapter=v0").listen(quiet())
+        number = port.getHost().port
+        client = clientFromString(reactor, f"winsockets:10.9.8.1:{number}:adapter=v0")
+        protocol = await client.connect(quiet())
+        protocol.transport.loseConnection()
+        with pytest.raises(ConnectRefusedError):
+            await clientFromString(reactor, f"winsockets:127.0.0.1:{number}").connect(quiet())
+        await port.stopListening()
+
+
+def test_an_adapter_that_there_is_not_is_named():
+    """As one that is gone."""
+    for description in ("winsockets:example.org:80:adapter=none0", "winsockets:80:adapter=none0"):
+        from_string = serverFromString if description.startswith("winsockets:80") else clientFromString
+        with pytest.raises(AddressNotAvailableError, match="none0"):
+            from_string(None, description)
+
+
 @pytest.mark.parametrize(
     ("description", "words"),
     [
@@ -141,7 +178,7 @@ def test_a_wrong_description_of_a_client_is_one_clear_error(description, words):
         ("winsockets", "port missing; write winsockets:port=..."),
         ("winsockets:80:90", "'90' has no keyword"),
         ("winsockets:80:port=90", "port is given twice, as '80' and '90'"),
-        ("winsockets:80:reuse=1", "reuse=1 is not known; there are port, interface, backlog"),
+        ("winsockets:80:reuse=1", "reuse=1 is not known; there are port, interface, backlog, adapter"),
         ("winsockets:70000", "'70000'"),
         ("winsockets:80:backlog=many", "backlog: 'many' is not a whole number"),
         ("winsockets:80:backlog=0", "backlog: 0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 from twisted.internet.defer import gatherResults
 from twisted.internet.protocol import ServerFactory
@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from winsockets.errors import IllegalMethodCallError, ObjectClosedError, OperationAbortedError
 from winsockets.foundation import AsyncOperation, Event, EventRegistrationToken, IClosable
-from winsockets.networking import HostName
+from winsockets.networking import HostName, NetworkAdapter
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._services import as_service_name, local_port
 from winsockets.sockets._closing import Closing
@@ -28,7 +28,8 @@ from winsockets.sockets._stream_control import (
 )
 from winsockets.sockets._stream_socket import StreamSocket
 from winsockets.sockets._tls_serving import Handshakes, HandshakingFactory, serving
-from winsockets.transports import StreamFactory, StreamProtocol
+from winsockets.transports import StreamFactory, StreamOptions, StreamProtocol
+from winsockets.transports._adapter_binding import as_adapter
 from winsockets.transports._admission import Admission
 from winsockets.transports._ending import Ending
 from winsockets.transports._listening import ListeningPort, listen_on
@@ -185,35 +186,58 @@ class StreamSocketListener(Closing):
 
     # Binding
 
+    @overload
+    def bind_service_name_async(
+        self, local_service_name: str | int, protection_level: SocketProtectionLevel | None = None, /
+    ) -> AsyncOperation[None]: ...
+
+    @overload
+    def bind_service_name_async(
+        self,
+        local_service_name: str | int,
+        protection_level: SocketProtectionLevel | None,
+        adapter: NetworkAdapter,
+        /,
+    ) -> AsyncOperation[None]: ...
+
     def bind_service_name_async(
         self,
         local_service_name: str | int,
         protection_level: SocketProtectionLevel | None = None,
         /,
+        *adapter: NetworkAdapter,
     ) -> AsyncOperation[None]:
-        """Listen on all local interfaces, IPv6 and IPv4.
+        """Listen on all local interfaces or on one adapter, IPv6 and IPv4.
 
         Args:
             local_service_name: a port, as text or int, or a name from the services file; "" or "0" lets
                 the system choose (see ``information.local_port``).
             protection_level: the highest version of TLS, for a listener with ``control.server_certificates``;
                 left out, the best there is. PLAIN_SOCKET for one without.
+            adapter: the NetworkAdapter through which to accept connections, and no other: none from this
+                machine's loopback, unless that is the adapter. Where the system cannot confine a socket to it
+                (anywhere but on Linux), the listener is bound to the addresses that the adapter has now.
 
         Returns:
-            An operation without a result; it fails with ADDRESS_ALREADY_IN_USE and its like. After a
-            failure the listener can be bound again.
+            An operation without a result; it fails with ADDRESS_ALREADY_IN_USE and its like, and for an
+            adapter that is gone with CANNOT_ASSIGN_REQUESTED_ADDRESS. After a failure the listener can be
+            bound again.
 
         Raises:
             IllegalMethodCallError: no handler is attached, or the listener is bound.
             InvalidArgumentError: the port is out of range; the level is not offered, is below
                 ``control.min_protection_level``, or does not go with the certificates that there are;
-                certificates of clients are wanted and none is trusted; OpenSSL does not take one.
+                certificates of clients are wanted and none is trusted; OpenSSL does not take one; None for an
+                adapter.
             ObjectClosedError: the listener was closed.
             UnknownServiceError: the services file does not know the name.
 
         Source: WinRT StreamSocketListener.BindServiceNameAsync.
         """
-        return self._bind(None, as_service_name(local_service_name), protection_level)
+        if len(adapter) > 1:
+            raise TypeError("bind_service_name_async takes (service[, protection_level[, adapter]])")
+        service = as_service_name(local_service_name)
+        return self._bind(None, service, protection_level, as_adapter(adapter[0]) if adapter else None)
 
     def bind_endpoint_async(
         self,
@@ -242,7 +266,11 @@ class StreamSocketListener(Closing):
         return self._bind(host, as_service_name(local_service_name), protection_level)
 
     def _bind(
-        self, host: HostName | None, service: str, level: SocketProtectionLevel | None
+        self,
+        host: HostName | None,
+        service: str,
+        level: SocketProtectionLevel | None,
+        adapter: NetworkAdapter | None = None,
     ) -> AsyncOperation[None]:
         if self._closed:
             raise ObjectClosedError("bind: the listener was closed; make a new one")
@@ -256,19 +284,21 @@ class StreamSocketListener(Closing):
         self._control._serving = serving(self._control, level)
         self._bound = True
         self._control._lock("after the listener was bound")
-        operation = AsyncOperation.run(self._listen(host, port))
+        operation = AsyncOperation.run(self._listen(host, port, adapter))
         if not operation.called:
             self._binding = operation
         return operation
 
-    async def _listen(self, host: HostName | None, port: int) -> None:
+    async def _listen(self, host: HostName | None, port: int, adapter: NetworkAdapter | None) -> None:
         control = self._control
         limits = control.limits
         try:
             self._admission = Admission(self._reactor, limits, control.max_connections)
             self._accepted_control = accepted_control(control)
-            build = self._port_maker(self._admission)
-            self._ports = await listen_on(host, port, build, reactor=self._reactor, limits=limits)
+            build = self._port_maker(self._admission, stream_options(control, adapter))
+            self._ports = await listen_on(
+                host, port, build, reactor=self._reactor, limits=limits, adapter=adapter
+            )
         except BaseException as problem:
             self._binding = None
             if self._closed:
@@ -280,8 +310,10 @@ class StreamSocketListener(Closing):
         self._binding = None
         self._information._port = self._ports[0].number
 
-    def _port_maker(self, admission: Admission) -> Callable[[str, int], ListeningPort]:
-        reactor, limits, options = self._reactor, self._control.limits, stream_options(self._control)
+    def _port_maker(
+        self, admission: Admission, options: StreamOptions
+    ) -> Callable[[str, int], ListeningPort]:
+        reactor, limits = self._reactor, self._control.limits
         reception = _Reception(weakref.ref(self), self._queues)
         factory: ServerFactory = StreamFactory(reactor, limits, reception.connected)
         tls = self._control._serving

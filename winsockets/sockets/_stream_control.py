@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from winsockets.certificates import Certificate
 from winsockets.errors import IllegalMethodCallError
+from winsockets.networking import NetworkAdapter
 from winsockets.sockets._kinds import SocketQualityOfService
 from winsockets.sockets._settings import (
     Control,
@@ -175,8 +176,10 @@ def accepted_control(control: StreamSocketListenerControl) -> StreamSocketContro
     return accepted
 
 
-def stream_options(control: StreamSocketControl | StreamSocketListenerControl) -> StreamOptions:
-    """Gather what a control asks of the system."""
+def stream_options(
+    control: StreamSocketControl | StreamSocketListenerControl, adapter: NetworkAdapter | None = None
+) -> StreamOptions:
+    """Gather what a control asks of the system, and the adapter to use."""
     buffer = type(control).outbound_buffer_size_in_bytes
     return StreamOptions(
         no_delay=control.no_delay,
@@ -184,4 +187,5 @@ def stream_options(control: StreamSocketControl | StreamSocketListenerControl) -
         hop_limit=control.outbound_unicast_hop_limit,
         send_buffer=control.outbound_buffer_size_in_bytes if buffer._is_set(control) else None,
         low_latency=control.quality_of_service is SocketQualityOfService.LOW_LATENCY,
+        adapter=adapter,
     )

@@ -15,7 +15,7 @@ from winsockets.errors import (
     OperationAbortedError,
 )
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation, IClosable, Limits
-from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
+from winsockets.networking import EndpointPair, HostName, HostNameSortOptions, NetworkAdapter
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
@@ -30,12 +30,14 @@ from winsockets.sockets._stream_streams import SocketInputStream, SocketOutputSt
 from winsockets.sockets._tls_client import client_creator
 from winsockets.transports import (
     StreamFactory,
+    StreamOptions,
     StreamProtocol,
     TlsClientCreator,
     TlsFactory,
     TlsLayer,
     upgrade_to_tls,
 )
+from winsockets.transports._adapter_binding import as_adapter
 from winsockets.transports._endpoints import connect_through
 from winsockets.transports._reaching import reach
 
@@ -175,8 +177,18 @@ class StreamSocket(Closing):
         /,
     ) -> AsyncOperation[None]: ...
 
+    @overload
+    def connect_async(
+        self,
+        remote_host_name: HostName | str,
+        remote_service_name: str | int,
+        protection_level: SocketProtectionLevel,
+        adapter: NetworkAdapter,
+        /,
+    ) -> AsyncOperation[None]: ...
+
     def connect_async(self, *arguments: Any) -> AsyncOperation[None]:
-        """Connect: ``(host, service)``, ``(host, service, protection_level)`` or ``(endpoint_pair)``.
+        """Connect: ``(endpoint_pair)`` or ``(host, service[, protection_level[, adapter]])``.
 
         All addresses of the host are raced, each attempt 250 ms after the one before or as soon as one
         failed, unless ``control.serialize_connection_attempts``. With a TLS level the operation ends when
@@ -185,18 +197,21 @@ class StreamSocket(Closing):
 
         Args:
             arguments: a HostName (or str) and a service name: a port, as text or int, or a name from
-                the services file. Or an EndpointPair, whose local half says where to connect from.
+                the services file; and the NetworkAdapter to connect through. Or an EndpointPair, whose local
+                half says where to connect from.
 
         Returns:
             An operation without a result. It fails with the status of the attempt that tells most:
             CONNECTION_REFUSED, HOST_NOT_FOUND, CONNECTION_TIMED_OUT ...; a handshake with that of the
-            certificate, or with CONNECTION_TIMED_OUT after ``limits.handshake_timeout``. Failed or cancelled
-            (status CANCELED) it leaves the socket unconnected, ready to be tried again;
-            ``information.server_certificate`` and its errors can be read, and ``control`` be changed.
+            certificate, or with CONNECTION_TIMED_OUT after ``limits.handshake_timeout``; an adapter that is
+            gone with CANNOT_ASSIGN_REQUESTED_ADDRESS, a zone of the host that is not the adapter's with
+            E_INVALIDARG. Failed or cancelled (status CANCELED) it leaves the socket unconnected, ready to be
+            tried again; ``information.server_certificate`` and its errors can be read, and ``control`` be
+            changed.
 
         Raises:
             InvalidArgumentError: no host, no service, a port out of range, a level that is not offered or
-                below the floor.
+                below the floor, None for an adapter.
             IllegalMethodCallError: the socket is connecting, or was connected.
             ObjectClosedError: it was closed.
             UnknownServiceError: the services file does not know the service.
@@ -205,10 +220,13 @@ class StreamSocket(Closing):
         """
         if len(arguments) == 1:
             return self._connect_pair(arguments[0], SocketProtectionLevel.PLAIN_SOCKET)
-        if not 2 <= len(arguments) <= 3:
-            raise TypeError("connect_async takes (endpoint_pair) or (host, service[, protection_level])")
-        level = as_level(arguments[2]) if len(arguments) == 3 else SocketProtectionLevel.PLAIN_SOCKET
-        return self._start(as_host_name(arguments[0]), as_service_name(arguments[1]), None, "", level)
+        if not 2 <= len(arguments) <= 4:
+            raise TypeError(
+                "connect_async takes (endpoint_pair) or (host, service[, protection_level[, adapter]])"
+            )
+        level = as_level(arguments[2]) if len(arguments) > 2 else SocketProtectionLevel.PLAIN_SOCKET
+        adapter = as_adapter(arguments[3]) if len(arguments) > 3 else None
+        return self._start(as_host_name(arguments[0]), as_service_name(arguments[1]), level, adapter=adapter)
 
     def connect_with_endpoint_pair_and_protection_level_async(
         self, endpoint_pair: EndpointPair, protection_level: SocketProtectionLevel, /
@@ -226,18 +244,18 @@ class StreamSocket(Closing):
         return self._start(
             pair.remote_host_name,
             pair.remote_service_name,
-            pair.local_host_name,
-            pair.local_service_name,
             level,
+            local=(pair.local_host_name, pair.local_service_name),
         )
 
     def _start(
         self,
         host: HostName,
         service: str,
-        local_host: HostName | None,
-        local_service: str,
         level: SocketProtectionLevel,
+        *,
+        local: tuple[HostName | None, str] = (None, ""),
+        adapter: NetworkAdapter | None = None,
     ) -> AsyncOperation[None]:
         if self._link.closed:
             raise ObjectClosedError("connect_async: the socket was closed; make a new one")
@@ -246,13 +264,16 @@ class StreamSocket(Closing):
         if self._link.protocol is not None:
             raise IllegalMethodCallError("connect_async: the socket was connected before; make a new one")
         port = remote_port(service, "tcp")
-        from_port = local_port(local_service, "tcp")
+        source = (local[0], local_port(local[1], "tcp"))
         creator = None
         if level is not SocketProtectionLevel.PLAIN_SOCKET:
             creator = client_creator(self.control, host, port, level)
         self.control._lock("while the socket is connecting")
         self.information._refused = None
-        operation = AsyncOperation.run(self._connect(host, service, port, (local_host, from_port), creator))
+        options = stream_options(self.control, adapter)
+        operation = AsyncOperation.run(
+            self._connect(host, service, port, source=source, options=options, creator=creator)
+        )
         if not operation.called:
             self._connecting = operation
         return operation
@@ -262,7 +283,9 @@ class StreamSocket(Closing):
         host: HostName,
         service: str,
         port: int,
-        local: tuple[HostName | None, int],
+        *,
+        source: tuple[HostName | None, int],
+        options: StreamOptions,
         creator: TlsClientCreator | None,
     ) -> None:
         limits = self.control.limits
@@ -282,11 +305,11 @@ class StreamSocket(Closing):
                 port,
                 factory,
                 reactor=self._reactor,
-                options=stream_options(self.control),
+                options=options,
                 limits=limits,
                 serialize=self.control.serialize_connection_attempts,
-                local_host=local[0],
-                local_port=local[1],
+                local_host=source[0],
+                local_port=source[1],
             )
             protocol = await (reaching if creator is None else self._secured(reaching))
         except BaseException as problem:

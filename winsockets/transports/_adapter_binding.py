@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import sys
-from typing import Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
 
-from winsockets.errors import E_NOTIMPL, AddressNotAvailableError, SocketException, translate
+from winsockets.errors import (
+    E_NOTIMPL,
+    AddressNotAvailableError,
+    InvalidArgumentError,
+    SocketException,
+    translate,
+)
 from winsockets.networking import NetworkAdapter
+from winsockets.networking._adapter import current_interface
+from winsockets.networking._address import Address
 
-__all__ = ["bind_to_adapter", "confines", "routing_option"]
+__all__ = [
+    "addresses_of",
+    "as_adapter",
+    "bind_to_adapter",
+    "confines",
+    "routing_option",
+    "within_adapter",
+]
 
 # What systems say of an interface that they do not have.
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.EADDRNOTAVAIL})
+
+
+def as_adapter(value: Any) -> NetworkAdapter:
+    """Check an argument that is an adapter.
+
+    Raises:
+        InvalidArgumentError: it is None (a null object in WinRT).
+        TypeError: it is of any other type.
+    """
+    if isinstance(value, NetworkAdapter):
+        return value
+    if value is None:
+        raise InvalidArgumentError("adapter is None; give a NetworkAdapter, or leave it out for any")
+    raise TypeError(f"adapter is a NetworkAdapter, not {type(value).__name__}; see NetworkAdapter.from_name")
 
 
 def bind_to_adapter(skt: socket.socket, adapter: NetworkAdapter) -> None:
@@ -56,6 +87,56 @@ def confines(adapter: NetworkAdapter) -> bool:
             return _confine(probe, adapter)
     except OSError as problem:
         raise _refusal(problem, adapter) from problem
+
+
+def addresses_of(adapter: NetworkAdapter) -> list[Address]:
+    """List the addresses that an adapter has now, with port 0; those of a link with their scope.
+
+    Raises:
+        AddressNotAvailableError: it has none, or is gone.
+        SocketException: the system does not tell.
+    """
+    interface = current_interface(adapter)
+    if interface is None:
+        raise _refusal(OSError(errno.ENODEV, "gone"), adapter)
+    usable = (str(local.address) for local in interface.addresses if local.usable)
+    found = [
+        _scoped(Address.ipv6(literal, 0) if ":" in literal else Address.ipv4(literal, 0), adapter.index)
+        for literal in usable
+    ]
+    if not found:
+        raise AddressNotAvailableError(f"use the network adapter {adapter.name}: it has no address")
+    return found
+
+
+def within_adapter(addresses: Iterable[Address], adapter: NetworkAdapter, action: str) -> list[Address]:
+    """Take of some addresses those that are reached through an adapter.
+
+    Args:
+        addresses: those of a link (fe80::/10) may be without a scope: it is the adapter's.
+        adapter: which one.
+        action: what it is for, to begin the message with.
+
+    Raises:
+        InvalidArgumentError: all of them belong to other adapters, by their scope.
+
+    Source: RFC 4007 section 6.
+    """
+    given = list(addresses)
+    found = [_scoped(address, adapter.index) for address in given if address.scope_id in (0, adapter.index)]
+    if not found:
+        raise InvalidArgumentError(
+            f"{action}: {given[0].host} is not in the zone of the network adapter {adapter.name} "
+            f"({adapter.index}); leave the zone out"
+        )
+    return found
+
+
+def _scoped(address: Address, index: int) -> Address:
+    if address.family != socket.AF_INET6 or address.scope_id:
+        return address
+    linked = ipaddress.ip_address(address.host).is_link_local
+    return Address.ipv6(address.host, address.port, index) if linked else address
 
 
 def _check(adapter: NetworkAdapter) -> None:

@@ -56,6 +56,9 @@ class Connecting:
 class ClientTransport(StreamTransport, tcp.Client):
     """An outgoing connection whose options are set, and whose local address is bound, before it is made."""
 
+    # What the preparation ended with, where the system's number says less.
+    _refused: SocketException | None = None
+
     def __init__(self, address: Address, how: Connecting, attempt: Any) -> None:
         self._how = how
         self.bufferSize = how.limits.read_size
@@ -69,10 +72,19 @@ class ClientTransport(StreamTransport, tcp.Client):
             self._how.options.apply(skt)
             if self._how.local is not None:
                 skt.bind(self._how.local.sockaddr)
+        except SocketException as problem:
+            skt.close()
+            self._refused = problem.with_traceback(None)
+            # Twisted makes its own error of these two.
+            raise OSError(problem.errno, str(problem)) from problem
         except OSError:
             skt.close()
             raise
         return skt
+
+    def failIfNotConnected(self, err: Any) -> None:
+        """Tell the attempt that there is no connection, and why."""
+        super().failIfNotConnected(self._refused or err)
 
     def _connectDone(self) -> None:
         """Connect the protocol, and tell the attempt when that is done."""

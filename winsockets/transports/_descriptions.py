@@ -15,8 +15,10 @@ from zope.interface import implementer
 
 from winsockets.errors import InvalidArgumentError
 from winsockets.foundation import DEFAULT_LIMITS
+from winsockets.networking import NetworkAdapter
 from winsockets.transports._endpoints import StreamClientEndpoint, StreamServerEndpoint
 from winsockets.transports._listening import LARGEST_BACKLOG
+from winsockets.transports._socket_options import StreamOptions
 
 __all__ = ["EndpointDescriptions"]
 
@@ -38,18 +40,24 @@ class EndpointDescriptions:
         Args:
             reactor: the endpoint's.
             args: host and port, where they have no keyword.
-            kwargs: ``host``, ``port``; ``timeout`` (seconds for connecting), ``bind_address``.
+            kwargs: ``host``, ``port``; ``timeout`` (seconds for connecting), ``bind_address``, ``adapter``.
 
         Raises:
+            AddressNotAvailableError: there is no such adapter.
             InvalidArgumentError: something is missing, not known, given twice or not acceptable.
             UnknownServiceError: the services file does not know the port's name.
         """
-        given = _named("client", ("host", "port"), ("timeout", "bind_address"), args, kwargs)
+        given = _named("client", ("host", "port"), ("timeout", "bind_address", "adapter"), args, kwargs)
         limits = DEFAULT_LIMITS
         if "timeout" in given:
             limits = replace(limits, connect_timeout=_number(given, "timeout", float, "number of seconds"))
         return StreamClientEndpoint(
-            reactor, given["host"], given["port"], bind_address=given.get("bind_address"), limits=limits
+            reactor,
+            given["host"],
+            given["port"],
+            bind_address=given.get("bind_address"),
+            options=_options(given),
+            limits=limits,
         )
 
     def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> StreamServerEndpoint:
@@ -58,18 +66,23 @@ class EndpointDescriptions:
         Args:
             reactor: the endpoint's.
             args: the port, where it has no keyword.
-            kwargs: ``port``; ``interface`` (nothing is all), ``backlog``.
+            kwargs: ``port``; ``interface`` (nothing is all), ``backlog``, ``adapter``.
 
         Raises:
+            AddressNotAvailableError: there is no such adapter.
             InvalidArgumentError: something is missing, not known, given twice or not acceptable.
             UnknownServiceError: the services file does not know the port's name.
         """
-        given = _named("server", ("port",), ("interface", "backlog"), args, kwargs)
+        given = _named("server", ("port",), ("interface", "backlog", "adapter"), args, kwargs)
         backlog = LARGEST_BACKLOG
         if "backlog" in given:
             backlog = _number(given, "backlog", int, "whole number")
         return StreamServerEndpoint(
-            reactor, given["port"], interface=given.get("interface") or None, backlog=backlog
+            reactor,
+            given["port"],
+            interface=given.get("interface") or None,
+            backlog=backlog,
+            options=_options(given),
         )
 
 
@@ -100,6 +113,10 @@ def _named(
     if missing:
         raise InvalidArgumentError(f"{here}: {' and '.join(missing)} missing; write {example}")
     return given
+
+
+def _options(given: Mapping[str, str]) -> StreamOptions:
+    return StreamOptions(adapter=NetworkAdapter.from_name(given["adapter"]) if "adapter" in given else None)
 
 
 def _number(given: Mapping[str, str], name: str, convert: Callable[[str], _T], kind: str) -> _T:

@@ -41,7 +41,7 @@ class StreamClientEndpoint:
         host: a name or an address.
         port: 1 to 65535, or a name from the services file.
         bind_address: the local address to connect from, or a name that has it; None leaves it to the system.
-        options: what the socket is set to before it connects.
+        options: what the socket is set to before it connects, and the network adapter it goes through.
         limits: ``resolve_timeout``, ``connect_timeout`` and what else bounds connecting; and ``read_size``.
 
     Raises:
@@ -111,7 +111,8 @@ class StreamServerEndpoint:
             maximum.
         max_connections: how many connections of one listening port may be open at once, at least 1; None for
             any number.
-        options: what the listening socket and those that it accepts are set to.
+        options: what the listening socket and those that it accepts are set to. With a network adapter all
+            interfaces are that one.
         limits: ``accepts_per_turn``, ``accept_retry``, ``read_size`` and ``resolve_timeout`` count.
 
     Raises:
@@ -175,7 +176,12 @@ class StreamServerEndpoint:
             )
 
         ports = await listen_on(
-            self._interface, self._port, build, reactor=self._reactor, limits=self._limits
+            self._interface,
+            self._port,
+            build,
+            reactor=self._reactor,
+            limits=self._limits,
+            adapter=self._options.adapter,
         )
         return ports[0] if len(ports) == 1 else _Ports(ports)
 

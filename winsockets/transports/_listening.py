@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 
 from winsockets.errors import AddressInUseError, SocketException, translate
 from winsockets.foundation import DEFAULT_LIMITS, Limits
-from winsockets.networking import HostName
+from winsockets.networking import HostName, NetworkAdapter
 from winsockets.networking._resolution import resolve
+from winsockets.transports._adapter_binding import addresses_of, confines, within_adapter
 from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
@@ -239,6 +240,7 @@ async def listen_on(
     *,
     reactor: Any,
     limits: Limits,
+    adapter: NetworkAdapter | None = None,
 ) -> list[ListeningPort]:
     """Listen on the addresses of a local name.
 
@@ -249,6 +251,7 @@ async def listen_on(
         build: makes a port for an address and a number.
         reactor: finds the name.
         limits: ``resolve_timeout`` and ``max_addresses`` count here.
+        adapter: which one the ports are bound to, if they are; then all interfaces are that one.
 
     Returns:
         The listening ports, at least one.
@@ -265,7 +268,11 @@ async def listen_on(
             timeout=limits.resolve_timeout,
             max_addresses=limits.max_addresses,
         )
+        if adapter is not None:
+            addresses = within_adapter(addresses, adapter, f"listen on {describe_address(str(host), port)}")
         interfaces = tuple(address.host for address in addresses)
+    elif adapter is not None and not confines(adapter):
+        interfaces = tuple(address.host for address in addresses_of(adapter))
     return listen_stream(build, interfaces, port)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from socket import AF_INET
 from typing import Any
 
@@ -13,6 +12,7 @@ from winsockets.foundation import Limits
 from winsockets.networking import HostName
 from winsockets.networking._address import Address
 from winsockets.networking._resolution import resolve
+from winsockets.transports._adapter_binding import within_adapter
 from winsockets.transports._connecting import Connecting, connect_stream
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
@@ -50,17 +50,22 @@ async def reach(
 
     Raises:
         SocketException: as ``resolve`` and ``connect_stream`` say; ADDRESS_FAMILY_NOT_SUPPORTED when the host
-            has no address of the local address's family.
+            has no address of the local address's family; E_INVALIDARG when one of the two has only addresses
+            in zones of other adapters than ``options.adapter``.
     """
+    target = describe_address(str(host), port)
 
-    def find(name: HostName, number: int) -> Coroutine[Any, Any, list[Address]]:
-        return resolve(
+    async def find(name: HostName, number: int) -> list[Address]:
+        found = await resolve(
             name,
             number,
             reactor=reactor,
             timeout=limits.resolve_timeout,
             max_addresses=limits.max_addresses,
         )
+        if options.adapter is None:
+            return found
+        return within_adapter(found, options.adapter, f"connect to {target}")
 
     addresses = await find(host, port)
     local: Address | None = None
@@ -74,7 +79,7 @@ async def reach(
         local, addresses = _match([any_address], addresses, host)
     how = Connecting(
         reactor=reactor,
-        target=describe_address(str(host), port),
+        target=target,
         options=options,
         limits=limits,
         # Only one attempt at a time can have a certain local port.

@@ -6,6 +6,9 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
+from winsockets.networking import NetworkAdapter
+from winsockets.transports._adapter_binding import bind_to_adapter
+
 __all__ = ["StreamOptions", "set_hop_limit"]
 
 
@@ -19,6 +22,8 @@ class StreamOptions:
         hop_limit: IP_TTL or IPV6_UNICAST_HOPS, 1 to 255; None leaves the system's default.
         send_buffer: SO_SNDBUF in bytes; None leaves the system's default (and its tuning).
         low_latency: IP_TOS or IPV6_TCLASS for expedited forwarding, where a program may ask for that.
+        adapter: the network adapter to connect or listen through (SO_BINDTODEVICE, IP_BOUND_IF,
+            IP_UNICAST_IF); None leaves that to the system.
     """
 
     no_delay: bool = True
@@ -26,13 +31,16 @@ class StreamOptions:
     hop_limit: int | None = None
     send_buffer: int | None = None
     low_latency: bool = False
+    adapter: NetworkAdapter | None = None
 
     def apply(self, skt: socket.socket) -> None:
         """Set everything on a socket.
 
         Raises:
-            OSError: the system refuses.
+            OSError: the system refuses; a SocketException if that is about the adapter.
         """
+        if self.adapter is not None:
+            bind_to_adapter(skt, self.adapter)
         if self.no_delay:
             skt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.keep_alive:
