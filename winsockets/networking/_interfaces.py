@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from winsockets.errors import translate
+from winsockets.networking import _proc_interfaces
 from winsockets.networking._rtnetlink import (
     AddressFlags,
     AddressRecord,
@@ -36,6 +38,9 @@ _RECEIVE_SIZE = 64 * 1024  # the kernel gives at most 32 KiB of an answer at a t
 _ANSWER_TIMEOUT = 5.0  # the kernel answers within the call; this is for emulations of it
 _DUMPS = 8  # an answer that something changed under is asked for again, up to this often
 _BITS_PER_MEGABIT = 1_000_000
+_UP_AND_RUNNING = LinkFlags.UP | LinkFlags.RUNNING
+# How sandboxes refuse sockets of a family.
+_FORBIDDEN = (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +125,20 @@ class Interface:
 def interfaces() -> list[Interface]:
     """The interfaces of this machine, by index.
 
-    Asks the system, which answers at once.
+    Asks the system, which answers at once: Linux through rtnetlink, or where a sandbox forbids that through
+    what there was before it; others through the ifaddr library.
 
     Raises:
         SocketException: the system does not tell, or no descriptor is free.
     """
     try:
         if sys.platform == "linux":
-            return assemble(_ask(Kind.GET_LINK, parse_link), _ask(Kind.GET_ADDRESS, parse_address))
+            try:
+                return assemble(_ask(Kind.GET_LINK, parse_link), _ask(Kind.GET_ADDRESS, parse_address))
+            except OSError as problem:
+                if problem.errno not in _FORBIDDEN:
+                    raise
+                return assemble(_proc_interfaces.links(), _proc_interfaces.addresses())
         else:
             return _portable_interfaces()
     except (OSError, ValueError) as problem:
@@ -143,7 +154,12 @@ def default_routes() -> list[RouteRecord]:
     if sys.platform != "linux":
         return []
     try:
-        return [route for route in _ask(Kind.GET_ROUTE, parse_route) if route.prefix_length == 0]
+        try:
+            return [route for route in _ask(Kind.GET_ROUTE, parse_route) if route.prefix_length == 0]
+        except OSError as problem:
+            if problem.errno not in _FORBIDDEN:
+                raise
+            return _proc_interfaces.routes()
     except (OSError, ValueError) as problem:
         raise translate(problem, "list the default routes of this machine") from problem
 
@@ -181,9 +197,6 @@ def assemble(links: Iterable[LinkRecord], addresses: Iterable[AddressRecord]) ->
         )
         for link in sorted(links, key=lambda link: link.index)
     ]
-
-
-_UP_AND_RUNNING = LinkFlags.UP | LinkFlags.RUNNING
 
 
 def _ask(kind: Kind, parse: Callable[[bytes], _T | None]) -> list[_T]:
