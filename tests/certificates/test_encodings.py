@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs7,
+    pkcs12,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +36,14 @@ def test_der_is_told_by_its_first_elements(kind: str) -> None:
     if kind != "unknown":
         for size in range(1, len(SAMPLES[kind])):
             assert der_kind(SAMPLES[kind][:size]) == "truncated"
+
+
+def test_an_encrypted_private_key_is_one_and_a_public_key_is_not() -> None:
+    """Both begin with the name of an algorithm."""
+    encrypted = HOST.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    public = HOST.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert der_kind(encrypted) == "private key"
+    assert der_kind(public) == "unknown"
 
 
 @pytest.mark.parametrize("data", [b"", b"\x30\x80\x00\x00", b"\x30\x85\x01\x01\x01\x01\x01", b"\x31\x00"])

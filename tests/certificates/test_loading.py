@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.certificates.authority import Entity, name, rsa_key, with_unknown_key
+from tests.certificates.authority import DAY, NOON, Entity, name, rsa_key, with_unknown_key
 from winsockets import AccessDeniedError, Certificate, HResult, InvalidArgumentError, SocketException
 from winsockets.certificates import _loading
 from winsockets.errors import ERROR_INVALID_PASSWORD
@@ -237,6 +238,14 @@ def test_der_may_be_pkcs7_with_a_chain() -> None:
     assert found.intermediates == CHAIN
 
 
+REQUEST = (
+    x509.CertificateSigningRequestBuilder()
+    .subject_name(SERVER.x509.subject)
+    .sign(SERVER.key, hashes.SHA256())
+)
+REVOCATION_LIST = x509.CertificateRevocationListBuilder(ROOT.x509.subject, NOON - DAY, NOON + DAY).sign(
+    ROOT.key, hashes.SHA256()
+)
 SUBJECT_PUBLIC_KEY = SERVER.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -255,7 +264,13 @@ SUBJECT_PUBLIC_KEY = SERVER.key.public_key().public_bytes(Encoding.DER, PublicFo
             SERVER.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
             "there is a private key and no certificate",
         ),
-        (SUBJECT_PUBLIC_KEY, "the certificate is damaged|serial number"),
+        (
+            SERVER.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
+            "there is a private key and no certificate",
+        ),
+        (SUBJECT_PUBLIC_KEY, "this is not a certificate"),
+        (REQUEST.public_bytes(Encoding.DER), "this is a request for a certificate"),
+        (REVOCATION_LIST.public_bytes(Encoding.DER), "this is a revocation list, and no certificate"),
         (b"\x30\x05\x06\x03\x2a\x03\x04", "the PKCS #7 data is damaged"),
     ],
 )
@@ -314,6 +329,7 @@ def test_a_file_is_told_by_what_is_in_it(tmp_path: Path, file_name: str, data: b
         (SERVER.pem[:100], "the end of a CERTIFICATE block is missing"),
         (SERVER.der[:100], "it ends in the middle"),
         (as_pkcs12()[:100], "it ends in the middle"),
+        (REVOCATION_LIST.public_bytes(Encoding.PEM), "this is a revocation list, and no certificate"),
         (as_pkcs12(), "no password was given"),
         (SERVER.pem + STRANGER.key_pem(), "another certificate"),
         (bytes((4 << 20) + 1), "it is larger than 4 MiB"),
@@ -324,6 +340,11 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name(tmp_path: Path, data: b
     path = tmp_path / "host.test.file"
     path.write_bytes(data)
     refused(lambda: Certificate.load_file(path), f"{path}: .*{message}")
+
+
+def test_a_path_that_is_none_is_refused_as_everything_else() -> None:
+    """What no path may have in it is seen by Python before the system sees it."""
+    refused(lambda: Certificate.load_file("host\0.pem"), r"'host\\x00.pem'")
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ _BEGIN = b"-----BEGIN "
 _END = b"-----END "
 _DASHES = b"-----"
 _LONGEST_LABEL = 64
-_INTEGER, _OBJECT_ID, _SEQUENCE, _VERSION = 0x02, 0x06, 0x30, 0xA0
+_INTEGER, _OCTET_STRING, _OBJECT_ID, _SEQUENCE, _VERSION = 0x02, 0x04, 0x06, 0x30, 0xA0
 
 DerKind = Literal["certificate", "pkcs7", "pkcs12", "private key", "truncated", "unknown"]
 
@@ -100,8 +100,14 @@ def der_kind(data: bytes) -> DerKind:
     if tag == _INTEGER:
         # PKCS #12 has version 3 there, PKCS #8 and the older forms of private keys have 0 or 1.
         return "pkcs12" if data[start:end] == b"\x03" else "private key"
-    kinds: dict[int, DerKind] = {_SEQUENCE: "certificate", _OBJECT_ID: "pkcs7"}
-    return kinds.get(tag, "unknown")
+    if tag == _OBJECT_ID:
+        return "pkcs7"
+    if tag != _SEQUENCE:
+        return "unknown"
+    if data[start : start + 1] == bytes([_OBJECT_ID]):
+        # The name of an algorithm: of what a private key is encrypted with, or that a public key is for.
+        return "private key" if data[end : end + 1] == bytes([_OCTET_STRING]) else "unknown"
+    return "certificate"
 
 
 def has_positive_serial(der: bytes) -> bool:

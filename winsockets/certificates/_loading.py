@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from binascii import a2b_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -82,6 +82,23 @@ class Contents(NamedTuple):
     friendly_name: str = ""
 
 
+class _Relative(NamedTuple):
+    """What looks like a certificate."""
+
+    load: Callable[[bytes], object]
+    what: str
+    advice: str
+
+
+_REQUEST = _Relative(
+    x509.load_der_x509_csr, "a request for a certificate", "let an authority issue the certificate"
+)
+_REVOCATION_LIST = _Relative(
+    x509.load_der_x509_crl, "a revocation list, and no certificate", "give a certificate"
+)
+_RELATIVES = (_REQUEST, _REVOCATION_LIST)
+
+
 def _refuse(source: str, problem: str, advice: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"load a certificate from {source}: {problem}; {advice}")
 
@@ -129,13 +146,25 @@ def load_x509(der: bytes, source: str) -> x509.Certificate:
     kind = der_kind(der)
     # before cryptography sees it, which warns of it
     if kind == "certificate" and not has_positive_serial(der):
+        _explain_relatives(der, source)
         raise _bad_serial(source)
     try:
         certificate = x509.load_der_x509_certificate(der)
     except UNREADABLE as problem:
+        _explain_relatives(der, source)
         _explain(kind, source, problem)
     check_x509(certificate, source)
     return certificate
+
+
+def _explain_relatives(der: bytes, source: str) -> None:
+    """Refuse what begins as a certificate does and is something else."""
+    for load, what, advice in _RELATIVES:
+        try:
+            load(der)
+        except UNREADABLE:
+            continue
+        raise _refuse(source, f"this is {what}", advice)
 
 
 def _explain(kind: str, source: str, problem: Exception) -> NoReturn:
@@ -184,9 +213,9 @@ def read_pem(data: bytes, password: bytes | None, source: str) -> Contents:
     found = _load_blocks(blocks, source)
     if not found:
         if "CERTIFICATE REQUEST" in labels or "NEW CERTIFICATE REQUEST" in labels:
-            raise _refuse(
-                source, "this is a request for a certificate", "let an authority issue the certificate"
-            )
+            raise _refuse(source, f"this is {_REQUEST.what}", _REQUEST.advice)
+        if "X509 CRL" in labels:
+            raise _refuse(source, f"this is {_REVOCATION_LIST.what}", _REVOCATION_LIST.advice)
         if keys:
             raise _refuse(source, "there is a private key and no certificate", "add the certificate")
         seen = (
@@ -330,6 +359,8 @@ def read_file_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         with Path(path).open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)
+    except ValueError as problem:
+        raise _refuse(repr(source), f"the path is none ({problem})", "check the path") from problem
     except OSError as problem:
         kind = AccessDeniedError if isinstance(problem, PermissionError) else SocketException
         advice = "let this user read it" if kind is AccessDeniedError else "check the path"
