@@ -63,8 +63,19 @@ ADDITIONS = {
     "CertificateChain": {"validate_all"},
     "CertificateStore": {"find_all_async"},
     "ChainBuildingParameters": {"revocation_lists"},
-    "DatagramSocket": {"messages", "wait_closed_async"},
-    "DatagramSocketControl": {"limits"},
+    "DatagramSocket": {
+        "block_multicast_source",
+        "leave_multicast_group",
+        "messages",
+        "unblock_multicast_source",
+        "wait_closed_async",
+    },
+    "DatagramSocketControl": {
+        "limits",
+        "multicast_adapter",
+        "multicast_loopback",
+        "outbound_multicast_hop_limit",
+    },
     "DatagramSocketInformation": {"dropped_messages"},
     "DatagramSocketMessageReceivedEventArgs": {"data"},
     "InMemoryRandomAccessStream": {

@@ -6,8 +6,10 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from winsockets.errors import AddressInUseError, SocketErrorStatus, SocketException, translate
+from winsockets.networking import NetworkAdapter
 from winsockets.networking._address import Address
 from winsockets.sockets._datagram_control import DatagramSocketControl, apply_datagram_options
+from winsockets.transports._adapter_binding import bind_to_adapter
 from winsockets.transports._describe import describe_address
 
 __all__ = ["WILDCARDS", "bind_sockets", "make_socket"]
@@ -22,7 +24,11 @@ _MISSING_FAMILY = frozenset(
 
 
 def make_socket(
-    control: DatagramSocketControl, family: int, local: Address | None, port: int
+    control: DatagramSocketControl,
+    family: int,
+    local: Address | None,
+    port: int,
+    adapter: NetworkAdapter | None = None,
 ) -> socket.socket:
     """Make one socket.
 
@@ -31,6 +37,7 @@ def make_socket(
         family: its address family.
         local: the address to bind to; None leaves it unbound.
         port: the port to bind to, whatever the address says; 0 lets the system choose.
+        adapter: the one to send and receive through; None for all.
 
     Raises:
         SocketException: ADDRESS_ALREADY_IN_USE, CANNOT_ASSIGN_REQUESTED_ADDRESS, TOO_MANY_OPEN_FILES ...
@@ -39,7 +46,9 @@ def make_socket(
     try:
         skt = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            apply_datagram_options(skt, control)
+            if adapter is not None:
+                bind_to_adapter(skt, adapter)
+            apply_datagram_options(skt, control, adapter)
             if local is not None:
                 name = local.sockaddr
                 skt.bind((name[0], port, *name[2:]))
@@ -52,7 +61,10 @@ def make_socket(
 
 
 def bind_sockets(
-    control: DatagramSocketControl, addresses: Iterable[Address], port: int
+    control: DatagramSocketControl,
+    addresses: Iterable[Address],
+    port: int,
+    adapter: NetworkAdapter | None = None,
 ) -> list[socket.socket]:
     """Make one socket for each family, bound to the same port.
 
@@ -62,6 +74,7 @@ def bind_sockets(
         control: what to set on them.
         addresses: the local addresses; the first one of each family counts.
         port: 0 lets the system choose a number that is free on all.
+        adapter: the one to send and receive through; None for all.
 
     Raises:
         SocketException: as ``make_socket``; no socket is left open then.
@@ -72,21 +85,23 @@ def bind_sockets(
     chosen = list(of_family.values())
     for _ in range(_PORT_TRIES - 1):
         try:
-            return _bind_all(control, chosen, port)
+            return _bind_all(control, chosen, port, adapter)
         except AddressInUseError:
             # The number that the system chose for the first may be taken for the second.
             if port or len(chosen) == 1:
                 raise
-    return _bind_all(control, chosen, port)
+    return _bind_all(control, chosen, port, adapter)
 
 
-def _bind_all(control: DatagramSocketControl, addresses: Sequence[Address], port: int) -> list[socket.socket]:
+def _bind_all(
+    control: DatagramSocketControl, addresses: Sequence[Address], port: int, adapter: NetworkAdapter | None
+) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     missing: list[SocketException] = []
     try:
         for address in addresses:
             try:
-                skt = make_socket(control, address.family, address, port)
+                skt = make_socket(control, address.family, address, port, adapter)
             except SocketException as problem:
                 if problem.status not in _MISSING_FAMILY:
                     raise

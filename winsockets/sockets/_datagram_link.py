@@ -17,6 +17,7 @@ from winsockets.errors import (
     translate,
 )
 from winsockets.foundation import AsyncOperation
+from winsockets.networking import NetworkAdapter
 from winsockets.networking._address import Address
 from winsockets.sockets._datagram_binding import WILDCARDS, bind_sockets, make_socket
 from winsockets.sockets._datagram_control import DatagramSocketControl
@@ -46,6 +47,7 @@ class DatagramLink:
         transports: by family, the preferred one first.
         control: what is set on them.
         inbox: the same.
+        adapter: the one that it is bound to; None for all.
         opening: whether the socket is being bound or connected.
         closed: whether it was closed.
     """
@@ -54,6 +56,7 @@ class DatagramLink:
         self.transports: dict[int, DatagramTransport] = {}
         self.inbox = inbox
         self.control = DatagramSocketControl(self.transports)
+        self.adapter: NetworkAdapter | None = None
         self.opening = False
         self.closed = False
         self._reactor = reactor
@@ -148,9 +151,11 @@ class DatagramLink:
                 raise OperationAbortedError(f"{action}: aborted by close") from problem
             raise
 
-    def bind(self, addresses: Iterable[Address], port: int) -> None:
+    def bind(self, addresses: Iterable[Address], port: int, adapter: NetworkAdapter | None = None) -> None:
         """Bind to one address of each family, with one port number; see ``bind_sockets``."""
-        for skt in bind_sockets(self.control, addresses, port):
+        sockets = bind_sockets(self.control, addresses, port, adapter)
+        self.adapter = adapter
+        for skt in sockets:
             transport = self._receive_on(skt)
             self.transports[transport.family] = transport
         for transport in self.transports.values():

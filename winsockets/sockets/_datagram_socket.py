@@ -10,7 +10,13 @@ from zope.interface import implementer
 
 from winsockets.errors import IllegalMethodCallError, NameResolutionError, SocketException
 from winsockets.foundation import AsyncOperation, Event, EventRegistrationToken, IClosable
-from winsockets.networking import EndpointPair, HostName, HostNameSortOptions, HostNameType
+from winsockets.networking import (
+    EndpointPair,
+    HostName,
+    HostNameSortOptions,
+    HostNameType,
+    NetworkAdapter,
+)
 from winsockets.networking._address import Address, literal_address
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
@@ -20,12 +26,14 @@ from winsockets.networking._services import as_service_name, local_port, remote_
 from winsockets.sockets._closing import Closing
 from winsockets.sockets._datagram_binding import WILDCARDS
 from winsockets.sockets._datagram_control import DatagramSocketControl
+from winsockets.sockets._datagram_groups import DatagramGroups
 from winsockets.sockets._datagram_inbox import Inbox, MessageQueue
 from winsockets.sockets._datagram_information import DatagramSocketInformation
 from winsockets.sockets._datagram_link import DatagramLink
 from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
 from winsockets.sockets._datagram_streams import DatagramOutputStream
 from winsockets.sockets._link import global_reactor
+from winsockets.transports._adapter_binding import as_adapter
 from winsockets.transports._describe import describe_address
 
 __all__ = ["DatagramSocket"]
@@ -65,6 +73,7 @@ class DatagramSocket(Closing):
         self._link = DatagramLink(self._reactor, Inbox(self))
         self._information = DatagramSocketInformation(self._link.transports, self._link.inbox)
         self._output_stream = DatagramOutputStream(self._link, None)
+        self._groups = DatagramGroups(self._link)
         self._received: Event[DatagramSocket, DatagramSocketMessageReceivedEventArgs] = Event(
             "DatagramSocket.message_received", self._link.check_attachable
         )
@@ -128,26 +137,42 @@ class DatagramSocket(Closing):
 
     # Binding and connecting
 
-    def bind_service_name_async(self, local_service_name: str | int, /) -> AsyncOperation[None]:
-        """Bind to a port on all local interfaces, IPv6 and IPv4.
+    @overload
+    def bind_service_name_async(self, local_service_name: str | int, /) -> AsyncOperation[None]: ...
+
+    @overload
+    def bind_service_name_async(
+        self, local_service_name: str | int, adapter: NetworkAdapter, /
+    ) -> AsyncOperation[None]: ...
+
+    def bind_service_name_async(
+        self, local_service_name: str | int, /, *adapter: NetworkAdapter
+    ) -> AsyncOperation[None]:
+        """Bind to a port on all local interfaces or on one, IPv6 and IPv4.
 
         Args:
             local_service_name: a port, as text or int, or a name from the services file; "" or "0" lets
                 the system choose (see ``information.local_port``).
+            adapter: the one to send and receive through, also what goes to multicast groups. Systems other
+                than Linux may deliver what comes in elsewhere.
 
         Returns:
-            An operation without a result; it fails with ADDRESS_ALREADY_IN_USE and its like, and leaves
-            the socket ready to be bound again.
+            An operation without a result; it fails with ADDRESS_ALREADY_IN_USE and its like, with
+            CANNOT_ASSIGN_REQUESTED_ADDRESS when the adapter is gone, and leaves the socket ready to be bound
+            again.
 
         Raises:
             IllegalMethodCallError: the socket is bound or connected, or is being so.
-            InvalidArgumentError: the port is out of range.
+            InvalidArgumentError: the port is out of range, or the adapter is None.
             UnknownServiceError: the services file does not know the name.
             ObjectClosedError: the socket was closed.
 
         Source: WinRT DatagramSocket.BindServiceNameAsync.
         """
-        return self._bind(None, as_service_name(local_service_name))
+        if len(adapter) > 1:
+            raise TypeError("bind_service_name_async takes (service[, adapter])")
+        chosen = as_adapter(adapter[0]) if adapter else None
+        return self._bind(None, as_service_name(local_service_name), chosen)
 
     def bind_endpoint_async(
         self, local_host_name: HostName | str | None, local_service_name: str | int, /
@@ -171,12 +196,14 @@ class DatagramSocket(Closing):
         host = as_host_name(local_host_name) if local_host_name is not None else None
         return self._bind(host, as_service_name(local_service_name))
 
-    def _bind(self, host: HostName | None, service: str) -> AsyncOperation[None]:
+    def _bind(
+        self, host: HostName | None, service: str, adapter: NetworkAdapter | None = None
+    ) -> AsyncOperation[None]:
         self._link.check_unbound("bind")
-        return self._link.open(self._do_bind(host, local_port(service, "udp")), "bind")
+        return self._link.open(self._do_bind(host, local_port(service, "udp"), adapter), "bind")
 
-    async def _do_bind(self, host: HostName | None, port: int) -> None:
-        self._link.bind(WILDCARDS if host is None else await self._find(host, port), port)
+    async def _do_bind(self, host: HostName | None, port: int, adapter: NetworkAdapter | None) -> None:
+        self._link.bind(WILDCARDS if host is None else await self._find(host, port), port, adapter)
 
     @overload
     def connect_async(self, endpoint_pair: EndpointPair, /) -> AsyncOperation[None]: ...
@@ -332,6 +359,96 @@ class DatagramSocket(Closing):
         return AsyncOperation.run(
             get_endpoint_pairs(host, port, reactor=global_reactor(None), transport="udp", sort_options=order)
         )
+
+    # Multicast groups
+
+    def join_multicast_group(
+        self,
+        group: HostName | str,
+        /,
+        *,
+        source: HostName | str | None = None,
+        adapter: NetworkAdapter | None = None,
+    ) -> None:
+        """Receive what is sent to a multicast group at the port that the socket is bound to.
+
+        Args:
+            group: the address of the group, 224.0.0.0 to 239.255.255.255 or one that begins with ff.
+            source: hear this sender only (an addition to WinRT). A group can be joined for several.
+            adapter: where to join (an addition). Left out, it is the one that the socket is bound to, or
+                that of the group's zone ("ff02::1%eth0"), or the one that the system's routing leads through
+                to the group. To hear several adapters, join on each.
+
+        Raises:
+            AddressNotAvailableError: the group is joined there already, for all or for this source; or the
+                adapter is gone.
+            IllegalMethodCallError: the socket is not bound, or is just being bound or connected.
+            InvalidArgumentError: it is not the address of a group, the source is not an address of the
+                group's family, the adapter is not the one that the socket is bound to, or sources of the
+                group were blocked.
+            NetworkUnreachableError: no adapter was given, and the routing knows no way to the group.
+            ObjectClosedError: the socket was closed.
+            SocketException: ADDRESS_FAMILY_NOT_SUPPORTED, the socket has no address of the group's family;
+                WSAENOBUFS, the system allows no more groups or sources.
+
+        Source: WinRT DatagramSocket.JoinMulticastGroup; RFC 3678 for sources.
+        """
+        self._groups.join(group, source, adapter)
+
+    def leave_multicast_group(
+        self,
+        group: HostName | str,
+        /,
+        *,
+        source: HostName | str | None = None,
+        adapter: NetworkAdapter | None = None,
+    ) -> None:
+        """Take back a ``join_multicast_group`` (an addition to WinRT, where closing the socket does).
+
+        What has arrived is still delivered.
+
+        Args:
+            group: as it was joined.
+            source: hear this one no more, of those that the group was joined for. Left out, all of them.
+            adapter: as the group was joined.
+
+        Raises:
+            AddressNotAvailableError: the group is not joined for this source.
+            InvalidArgumentError: the group is not joined; or it is joined for all sources, and one is to be
+                left.
+            SocketException: as ``join_multicast_group``.
+        """
+        self._groups.leave(group, source, adapter)
+
+    def block_multicast_source(
+        self, group: HostName | str, source: HostName | str, /, *, adapter: NetworkAdapter | None = None
+    ) -> None:
+        """Hear one sender no more, of a group that was joined for all (an addition to WinRT).
+
+        Args:
+            group: as it was joined.
+            source: the address of the sender.
+            adapter: as the group was joined.
+
+        Raises:
+            AddressNotAvailableError: the source is blocked already.
+            InvalidArgumentError: the group is not joined, or is joined for single sources.
+            SocketException: as ``join_multicast_group``.
+        """
+        self._groups.block(group, source, adapter)
+
+    def unblock_multicast_source(
+        self, group: HostName | str, source: HostName | str, /, *, adapter: NetworkAdapter | None = None
+    ) -> None:
+        """Take back a ``block_multicast_source`` (an addition to WinRT).
+
+        Raises:
+            AddressNotAvailableError: others of the group are or were blocked, but not this one.
+            InvalidArgumentError: the group is not joined, or is joined for single sources, or no source of it
+                was ever blocked.
+            SocketException: as ``join_multicast_group``.
+        """
+        self._groups.unblock(group, source, adapter)
 
     # Ending
 

@@ -11,7 +11,16 @@ from winsockets.errors import IllegalMethodCallError, InvalidArgumentError
 from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.sockets._kinds import SocketQualityOfService
 
-__all__ = ["Control", "Setting", "buffer_size", "flag", "hop_limit", "limits", "quality_of_service"]
+__all__ = [
+    "Control",
+    "Setting",
+    "buffer_size",
+    "flag",
+    "hop_limit",
+    "limits",
+    "multicast_hop_limit",
+    "quality_of_service",
+]
 
 _T = TypeVar("_T")
 
@@ -61,7 +70,7 @@ class Setting(Generic[_T]):
         late: what setting it too late does: "error" (E_ILLEGAL_METHOD_CALL, naming the property),
             "handshake" (the same, but it is not too late on a plain connection, which may be upgraded to
             TLS), "ignored", or "allowed".
-        changed: called with the control and the value after it was set.
+        changed: called with the control and the value; when it raises, the property stays as it was.
     """
 
     def __init__(
@@ -104,16 +113,18 @@ class Setting(Generic[_T]):
             if self._late == "ignored":
                 return
             raise IllegalMethodCallError(f"{self._owner}.{self._name} cannot be set {reason}")
-        control._values[self._name] = kept
         if self._changed is not None:
             self._changed(control, kept)
+        control._values[self._name] = kept
 
     def _is_set(self, control: Control) -> bool:
         """Whether the program has set it."""
         return self._name in control._values
 
 
-def flag(default: bool, doc: str, late: str = "error") -> Setting[bool]:
+def flag(
+    default: bool, doc: str, late: str = "error", changed: Callable[[Any, bool], None] | None = None
+) -> Setting[bool]:
     """Make a property that is True or False."""
 
     def check(name: str, value: Any) -> bool:
@@ -121,7 +132,7 @@ def flag(default: bool, doc: str, late: str = "error") -> Setting[bool]:
             raise TypeError(f"{name} is True or False, not {value!r}")
         return value
 
-    return Setting(lambda: default, check, doc, late)
+    return Setting(lambda: default, check, doc, late, changed)
 
 
 def _integer(name: str, value: Any, least: int, most: int) -> int:
@@ -139,6 +150,18 @@ def hop_limit(late: str, changed: Callable[[Any, int], None] | None = None) -> S
         lambda name, value: _integer(name, value, 1, 255),
         "Routers that a packet may pass, 1 to 255 (IP_TTL, IPV6_UNICAST_HOPS). Default 128.",
         late,
+        changed,
+    )
+
+
+def multicast_hop_limit(changed: Callable[[Any, int], None]) -> Setting[int]:
+    """Make the multicast hop limit, which can be set any time."""
+    return Setting(
+        lambda: 1,
+        lambda name, value: _integer(name, value, 0, 255),
+        "Hops of datagrams to a group (IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS): 0 keeps them on this machine, "
+        "1 in the local network; at most 255. Default 1.",
+        "allowed",
         changed,
     )
 
