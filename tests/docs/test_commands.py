@@ -52,6 +52,19 @@ def test_the_page_of_the_service_has_its_default_ports_and_rates() -> None:
         assert f"`{address}`" in rows["--interface"][1]
 
 
+def test_the_page_of_the_command_has_what_adapters_takes() -> None:
+    """Its options and arguments, and no others."""
+    page = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `([\w-]+)[^`]*` \|", page.partition("| Of `adapters` |")[2].partition("\n\n")[0], re.M
+    )
+    offered = {
+        parameter.opts[0] if isinstance(parameter, click.Option) else str(parameter.name).upper()
+        for parameter in main.commands["adapters"].params
+    }
+    assert set(rows) == offered - COMMON
+
+
 def test_the_page_of_the_command_has_its_options_and_defaults() -> None:
     """Each option and argument of the command, and no other."""
     command = main.commands["echo"]

@@ -12,6 +12,7 @@ import click
 from winsockets.certificates import Certificate, ChainValidationResult
 from winsockets.certificates._files import load_authorities, load_identity
 from winsockets.certificates._results import IGNORABLE_RESULTS
+from winsockets.cli._adapters import adapters
 from winsockets.cli._display import Display
 from winsockets.cli._messages import numbered, repeated
 from winsockets.cli._options import seconds, seconds_above_0, whole_number
@@ -197,3 +198,6 @@ def echo(
         messages = (numbered(number, length) for number in range(1, total + 1))
     plan = Plan(url, messages, interval, timeout, tls)
     sys.exit(run(lambda reactor: hold(plan, Display(measuring, total), reactor)))
+
+
+main.add_command(adapters)
