@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
+from cryptography.hazmat.primitives.asymmetric import dsa
 
 from tests.sockets.streams import connected
 from tests.sockets.tls import authority, client_identity, crafted, server_identity, serving
@@ -105,6 +106,16 @@ def test_what_may_identify_a_client_is_taken(certificate):
     control = StreamSocket().control
     control.client_certificate = certificate
     assert control.client_certificate is certificate
+
+
+def test_a_key_with_which_no_tls_is_signed_is_refused():
+    """Every handshake would fail for want of a cipher, far from where the mistake is."""
+    certificate = crafted(key=dsa.generate_private_key(2048))
+    listener = StreamSocketListener()
+    with pytest.raises(InvalidArgumentError, match="of the kind DSA, with which no TLS is signed"):
+        listener.control.server_certificates.append(certificate)
+    with pytest.raises(InvalidArgumentError, match="of the kind DSA, with which no TLS is signed"):
+        StreamSocket().control.client_certificate = certificate
 
 
 def test_a_server_certificate_is_for_servers():

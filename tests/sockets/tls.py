@@ -92,6 +92,7 @@ def crafted(
     weak: bool = False,
     forged: bool = False,
     issuer: Certificate | None = None,
+    key: Any = None,
 ) -> Certificate:
     """A certificate as no decent authority issues it.
 
@@ -103,15 +104,19 @@ def crafted(
         weak: whether its key is short.
         forged: whether somebody else's key signed it.
         issuer: a certificate with a private key that signs instead of the authority.
+        key: its private key; of an elliptic curve if there is none.
     """
-    private: Any = rsa.generate_private_key(65537, 1024) if weak else ec.generate_private_key(ec.SECP256R1())
+    private: Any = key or ec.generate_private_key(ec.SECP256R1())
+    if weak:
+        private = rsa.generate_private_key(65537, 1024)
+    signer: Any
     if issuer is not None:
-        above, key = issuer._x509, issuer._private_key
+        above, signer = issuer._x509, issuer._private_key
     else:
         above = authority(by).certificate._x509
-        key = load_pem_private_key(authority(by)._authority.private_key_pem.bytes(), None)
+        signer = load_pem_private_key(authority(by)._authority.private_key_pem.bytes(), None)
     if forged:
-        key = ec.generate_private_key(ec.SECP256R1())
+        signer = ec.generate_private_key(ec.SECP256R1())
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "crafted")]))
@@ -130,7 +135,7 @@ def crafted(
         builder = builder.add_extension(x509.ExtendedKeyUsage(wanted), False)
     if key_usage is not None:
         builder = builder.add_extension(x509.KeyUsage(**{**dict.fromkeys(_USAGES, False), **key_usage}), True)
-    signed: Any = builder.sign(key, SHA256())  # type: ignore[arg-type]
+    signed: Any = builder.sign(signer, SHA256())
     pem = signed.public_bytes(Encoding.PEM)
     pem += private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     if issuer is not None:

@@ -13,6 +13,7 @@ from winsockets.sockets._protection import DEFAULT_FLOOR, as_floor
 from winsockets.sockets._setting_lists import ListSetting
 from winsockets.sockets._settings import Setting
 from winsockets.transports import ClientCertificatePolicy
+from winsockets.transports._tls_settings import signing_key
 from winsockets.transports._tls_verification import checked_ignorable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _usable(name: str, value: Any, usage: str, role: str) -> Certificate:
     Source: RFC 5280 sections 4.2.1.3 and 4.2.1.12; RFC 8446 section 4.4.2.2.
     """
     certificate = _certificate(name, value)
-    certificate._private_key_for(name)
+    signing_key(certificate, name)
     usages = certificate.key_usages
     if not usages.digital_signature and any(getattr(usages, one) for one in usages.__slots__):
         raise InvalidArgumentError(

@@ -8,6 +8,8 @@ from ssl import TLSVersion
 from typing import Any, NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL
 from OpenSSL.crypto import X509, X509StoreFlags
 
@@ -16,12 +18,18 @@ from winsockets.certificates._revocation import load_revocation_list
 from winsockets.certificates._system import system_roots
 from winsockets.errors import InvalidArgumentError
 
-__all__ = ["TlsSettings", "check_settings"]
+__all__ = ["TlsSettings", "check_settings", "signing_key"]
 
 _VERSIONS = (TLSVersion.TLSv1, TLSVersion.TLSv1_1, TLSVersion.TLSv1_2, TLSVersion.TLSv1_3)
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # What TLS 1.0 and 1.1 have: SHA-1 everywhere, which OpenSSL allows at its lowest level only.
 _OLD_CIPHERS = _CIPHERS + ":ECDHE+AES:@SECLEVEL=0"
+_SIGNING_KEYS = (
+    rsa.RSAPrivateKey,
+    ec.EllipticCurvePrivateKey,
+    ed25519.Ed25519PrivateKey,
+    ed448.Ed448PrivateKey,
+)
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 
@@ -29,6 +37,28 @@ _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVE
 def _as_openssl(certificate: x509.Certificate) -> X509:
     """Give OpenSSL's form of a root; the few hundred of the system take 30 ms, and so only once."""
     return X509.from_cryptography(certificate)
+
+
+def signing_key(certificate: Certificate, purpose: str) -> PrivateKeyTypes:
+    """Give the private key of a certificate, with which a handshake can be signed.
+
+    Args:
+        certificate: whose key.
+        purpose: a phrase for messages.
+
+    Raises:
+        InvalidArgumentError: there is none, or none of a kind that TLS signs with.
+
+    Source: RFC 8446 section 4.2.3.
+    """
+    key = certificate._private_key_for(purpose)
+    if not isinstance(key, _SIGNING_KEYS):
+        raise InvalidArgumentError(
+            f"{purpose} with the certificate of {certificate.subject!r}: its key is of the kind "
+            f"{certificate.key_algorithm_name}, with which no TLS is signed any more; get one with an "
+            "elliptic curve or RSA"
+        )
+    return key
 
 
 class TlsSettings(NamedTuple):
@@ -55,7 +85,7 @@ class TlsSettings(NamedTuple):
         # An idle connection does without its two buffers of a record each.
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         if certificate is not None:
-            key: Any = certificate._private_key_for(purpose)
+            key: Any = signing_key(certificate, purpose)
             try:
                 context.use_certificate(certificate._x509)
                 for one in certificate.intermediates:
