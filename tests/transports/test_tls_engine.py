@@ -367,6 +367,72 @@ def test_an_exception_in_a_foreign_callback_refuses_the_peer() -> None:
     assert isinstance(engine.failure.cause, LookupError)
 
 
+class Swallowing:
+    """An open connection that has plaintext for some of its records, as said, and none for the others."""
+
+    def __init__(self, *plaintext: bool) -> None:
+        self._plaintext = list(plaintext)
+
+    def recv(self, size: int) -> bytes:
+        while self._plaintext:
+            if self._plaintext.pop(0):
+                return b"x"
+        raise SSL.WantReadError
+
+    def bio_read(self, size: int) -> bytes:
+        raise SSL.WantReadError
+
+    def bio_write(self, data: bytes) -> int:
+        return len(data)
+
+    def send(self, data: bytes) -> int:
+        raise AssertionError("nothing is sent")
+
+    def do_handshake(self) -> None:
+        pass
+
+    set_options = set_accept_state = set_connect_state = lambda self, *_: None
+
+
+EMPTY, FULL = b"\x17\x03\x03\x00\x05empty", b"\x17\x03\x03\x00\x05 full"
+
+
+@pytest.mark.parametrize(
+    ("records", "broken"),
+    [
+        ([False] * 32, False),
+        ([False] * 33, True),
+        ([False, True] * 1000, False),
+        ([False] * 40 + [True] * 8, False),
+        ([False] * 41 + [True] * 8, True),
+    ],
+    ids=["a few", "a flood", "one before each, as TLS 1.0 has it", "some among others", "more among others"],
+)
+def test_a_flood_of_records_without_plaintext_breaks_it(records: list[bool], broken: bool) -> None:
+    """Key updates and tickets cost more to take than to send; so many at once nobody needs."""
+    connection: Any = Swallowing(*records)
+    engine = TlsEngine(connection, server=True)
+    engine.start()
+    assert engine.state is TlsState.OPEN
+    plaintext = engine.receive(b"".join(FULL if full else EMPTY for full in records))
+    assert plaintext == b"x" * records.count(True)
+    assert (engine.state is TlsState.BROKEN) is broken
+    if broken:
+        assert engine.failure is not None
+        assert engine.failure.fault is TlsFault.VIOLATION
+        assert engine.failure.detail == "too many messages without data"
+
+
+def test_one_record_without_plaintext_at_a_time_is_no_flood() -> None:
+    """However many there are in all: a long connection may renew its keys often."""
+    connection: Any = Swallowing()
+    engine = TlsEngine(connection, server=True)
+    engine.start()
+    for _ in range(1000):
+        assert engine.receive(EMPTY) == b""
+    assert engine.state is TlsState.OPEN
+
+
 def test_a_peer_may_not_renegotiate() -> None:
     """TLS 1.2: the request is answered with a warning, and nothing else changes."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)

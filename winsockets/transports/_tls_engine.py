@@ -25,6 +25,11 @@ _MAJOR = 3
 _OUTPUT = 64 * 1024
 """What is taken at once where it is not known how much there is: any flight of a handshake fits."""
 _ALL = 1 << 30
+_MOST_EMPTY = 32
+"""Records, more than those with plaintext, that may come at once without any: key updates, tickets, padding.
+
+Each may cost a derivation of keys, which is some 20 us; no peer in its right mind sends that many.
+"""
 
 _ALERT = re.compile(r"(?:ssl|tls)\S*(?: alert)? (?P<name>.+)")
 _FAULTS = {
@@ -52,6 +57,10 @@ _FAULTS = {
 
 class NoCommonProtocol(Exception):
     """Raised within ALPN's callback to end the handshake."""
+
+
+class TooManyEmptyRecords(Exception):
+    """What a flood of records without plaintext breaks a connection with."""
 
 
 class TlsState(Enum):
@@ -176,16 +185,19 @@ class TlsEngine:
             for _ in range(records):
                 pieces.append(receive(size))  # noqa: PERF401 - what came before an error counts
         except Exception as problem:
-            self._stopped(problem)
+            self._stopped(problem, 0 if records == _ALL else records - 2 * len(pieces))
         return b"".join(pieces)
 
-    def _stopped(self, problem: Exception) -> None:
-        """Take note of why there was no plaintext."""
+    def _stopped(self, problem: Exception, empty: int = 0) -> None:
+        """Take note of why there was no plaintext, of how many records more than those that had some."""
         if isinstance(problem, SSL.ZeroReturnError):
             self._ready = False
             self.input_ended = self.changed = True
         elif not isinstance(problem, SSL.WantReadError):
             self._break(problem)
+            return
+        elif empty > _MOST_EMPTY:
+            self._break(TooManyEmptyRecords())
             return
         # A message of TLS's own may have had an answer.
         self._collect()
@@ -303,6 +315,8 @@ def _understand(problem: Exception, odd: bool) -> TlsFailure:
     """
     if isinstance(problem, NoCommonProtocol):
         return TlsFailure(TlsFault.NO_COMMON_PROTOCOL, None, "", problem)
+    if isinstance(problem, TooManyEmptyRecords):
+        return TlsFailure(TlsFault.VIOLATION, None, "too many messages without data", problem)
     if isinstance(problem, SSL.ZeroReturnError):
         return TlsFailure(TlsFault.CLOSED_EARLY, None, "", problem)
     if not isinstance(problem, SSL.Error):
