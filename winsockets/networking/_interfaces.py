@@ -39,6 +39,8 @@ _ANSWER_TIMEOUT = 5.0  # the kernel answers within the call; this is for emulati
 _DUMPS = 8  # an answer that something changed under is asked for again, up to this often
 _BITS_PER_MEGABIT = 1_000_000
 _UP_AND_RUNNING = LinkFlags.UP | LinkFlags.RUNNING
+_DEVICES = Path("/sys/class/net")
+_ANSWERS = (Kind.NEW_LINK, Kind.NEW_ADDRESS, Kind.NEW_ROUTE)
 # How sandboxes refuse sockets of a family.
 _FORBIDDEN = (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EACCES, errno.EPERM)
 
@@ -111,7 +113,7 @@ class Interface:
         """What a file of sysfs(5) says; "" where it does not, or shows those of another namespace."""
         if sys.platform != "linux":
             return ""
-        folder = Path("/sys/class/net", self.name)
+        folder = _DEVICES / self.name
         try:
             if int((folder / "ifindex").read_text("ascii")) != self.index:
                 return ""
@@ -220,7 +222,10 @@ def _answer(link: socket.socket, sequence: int, parse: Callable[[bytes], _T | No
     found: list[_T] = []
     interrupted = False
     while True:
-        for message in messages(link.recv(_RECEIVE_SIZE)):
+        data = link.recv(_RECEIVE_SIZE)
+        if not data:
+            raise ValueError("the kernel's answer has no end")
+        for message in messages(data):
             if message.sequence != sequence:
                 continue
             interrupted |= message.interrupted
@@ -229,7 +234,7 @@ def _answer(link: socket.socket, sequence: int, parse: Callable[[bytes], _T | No
                 if error:
                     raise OSError(error, "the kernel refuses the question")
                 return found, interrupted
-            record = parse(message.payload)
+            record = parse(message.payload) if message.kind in _ANSWERS else None
             if record is not None:
                 found.append(record)
 
