@@ -7,6 +7,7 @@ from tests.networks._alone import (
     run,
 )
 from tests.networks._capture import Capture
+from tests.networks._groups import forwarding_group, is_member
 from tests.networks._hosts import Host, Network, Port, lan, network, routed_hosts, two_hosts
 from tests.networks._packets import DestinationUnreachable, Packet, Report, icmp_error, parse
 from tests.networks._tunnels import Delivery, Fate, Tunnel, answering_with, faults, outside, tunnel
@@ -25,7 +26,9 @@ __all__ = [
     "add_link_local_address",
     "answering_with",
     "faults",
+    "forwarding_group",
     "icmp_error",
+    "is_member",
     "lan",
     "network",
     "network_namespace",

@@ -271,6 +271,9 @@ class Network:
         for scope in ("default", "all"):
             # Nobody else is there who could have the address.
             host.set(f"ipv6/conf/{scope}/accept_dad", 0)
+        # An error for every packet that is worth one, however many there are
+        host.set("ipv4/icmp_ratemask", 0)
+        host.set("ipv6/icmp/ratemask", 127)
         host.ip("link set lo up")
         return host
 
@@ -377,9 +380,6 @@ def routed_hosts(*, mtu: int = 1500) -> Iterator[tuple[Host, Host, Host]]:
         one, router, other = built.host(), built.host("a router"), built.host()
         router.set("ipv4/ip_forward", 1)
         router.set("ipv6/conf/all/forwarding", 1)
-        # An error for every packet that is worth one
-        router.set("ipv4/icmp_ratelimit", 0)
-        router.set("ipv6/icmp/ratelimit", 0)
         near = built.join(one, router)[1]
         far = built.join(router, other, mtu=mtu)[0]
         for host, port in ((one, near), (other, far)):
