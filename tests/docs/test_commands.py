@@ -52,15 +52,16 @@ def test_the_page_of_the_service_has_its_default_ports_and_rates() -> None:
         assert f"`{address}`" in rows["--interface"][1]
 
 
-def test_the_page_of_the_command_has_what_adapters_takes() -> None:
-    """Its options and arguments, and no others."""
+@pytest.mark.parametrize("command", ["adapters", "multicast"])
+def test_the_page_of_the_command_has_what_the_others_take(command: str) -> None:
+    """Their options and arguments, and no others."""
     page = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
     rows = re.findall(
-        r"^\| `([\w-]+)[^`]*` \|", page.partition("| Of `adapters` |")[2].partition("\n\n")[0], re.M
+        r"^\| `([\w-]+)[^`]*` \|", page.partition(f"| Of `{command}` |")[2].partition("\n\n")[0], re.M
     )
     offered = {
         parameter.opts[0] if isinstance(parameter, click.Option) else str(parameter.name).upper()
-        for parameter in main.commands["adapters"].params
+        for parameter in main.commands[command].params
     }
     assert set(rows) == offered - COMMON
 

@@ -15,6 +15,7 @@ from winsockets.certificates._results import IGNORABLE_RESULTS
 from winsockets.cli._adapters import adapters
 from winsockets.cli._display import Display
 from winsockets.cli._messages import numbered, repeated
+from winsockets.cli._multicast_command import multicast
 from winsockets.cli._options import seconds, seconds_above_0, whole_number
 from winsockets.cli._running import run
 from winsockets.cli._session import Plan, hold
@@ -98,7 +99,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     help="Show the version and exit.",
 )
 def main() -> None:
-    """Talk to servers with the sockets of the winsockets library.
+    """Talk to servers and groups with the sockets of the winsockets library.
 
     The servers for it come with the library: twistd -n winsockets-echo.
     """
@@ -201,3 +202,4 @@ def echo(
 
 
 main.add_command(adapters)
+main.add_command(multicast)

@@ -77,7 +77,7 @@ class Display:
         text = problem if isinstance(problem, str) else f"{name_of(problem)}: {_reason(problem)}"
         text += "".join(f"\n  {note}" for note in getattr(problem, "__notes__", ()))
         if not (self._measuring and text == self._last_complaint):
-            self._note(f"winsockets: {text}")
+            self.note(f"winsockets: {text}")
         self._last_complaint = text
 
     def lost(self, problem: SocketException) -> None:
@@ -90,11 +90,16 @@ class Display:
         if not self._measuring:
             self.complain(f"the reply to message {number} is not what was sent")
 
-    def invite(self, peer: str) -> None:
-        """Tell somebody at a terminal that lines can be typed now."""
+    def invite(self, peer: str, *, ends_all: bool = True) -> None:
+        """Tell somebody at a terminal that lines can be typed now.
+
+        Args:
+            peer: where they go.
+            ends_all: whether the end of the input is the end of everything.
+        """
         if sys.stdin is not None and sys.stdin.isatty():
             end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
-            self._note(f"lines go to {peer}; {end} ends")
+            self.note(f"lines go to {peer}; {f'{end} ends' if ends_all else 'Ctrl-C ends'}")
 
     def progress(self, tally: Tally, last: float | None, now: float) -> None:
         """Show how far it is, on a terminal, a few times a second.
@@ -126,9 +131,10 @@ class Display:
         elif interrupted:
             _tell("\n")
             for line in lines:
-                self._note(line)
+                self.note(line)
 
-    def _note(self, line: str) -> None:
+    def note(self, line: str) -> None:
+        """Show a line on standard error that is no complaint."""
         self._clear()
         _tell(line + "\n")
 
