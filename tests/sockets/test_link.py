@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
 from tests.sockets.streams import NARROW, bound
@@ -289,7 +290,7 @@ async def test_a_forgotten_connection_is_closed_although_its_warning_is_an_error
 def test_a_link_without_an_open_connection_goes_without_a_word(state):
     """There is nothing to close."""
     protocol = Protocol()
-    link = Link(None)
+    link = Link(Clock())
     if state != "unconnected":
         link.connect(protocol)
     if state == "lost":

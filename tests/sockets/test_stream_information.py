@@ -7,7 +7,8 @@ import socket
 import pytest
 import pytest_twisted
 
-from tests.networks import add_link_local_address, network_namespace
+from tests.networks import add_link_local_address, network_namespace, run, two_hosts
+from tests.sockets.crossing import listening_in, read, stream_from
 from tests.sockets.datagrams import names
 from tests.sockets.streams import accepted, connected, pair
 from tests.transports.loopback import HOSTS, NEEDS_LINUX, listening, received, refused_port, sent
@@ -152,7 +153,33 @@ async def test_statistics_come_from_the_system():
         assert 0 < first.sum <= first.max
         assert first.variance > 0
         assert information.round_trip_time_statistics.max >= first.max
-        assert information.bandwidth_statistics.outbound_bits_per_second > 0
+        rates = information.bandwidth_statistics
+        assert rates.outbound_bits_per_second > 0
+        assert rates.inbound_bits_per_second > 0
+        assert (rates.inbound_bandwidth_peaked, rates.inbound_bits_per_second_instability) == (False, 0)
+
+
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_the_inbound_rate_is_that_of_the_link():
+    """One that lets a megabyte through in a second, and a little at once: nobody sees it go much faster."""
+    with two_hosts() as (here, there):
+        queue = "root tbf rate 8mbit burst 20kb latency 1s"
+        with there:
+            run("tc", "qdisc", "add", "dev", there.ports[0].name, *queue.split())
+        listener, connections, port = await listening_in(there, None)
+        async with listener, await stream_from(here, there.ipv4, port) as receiver:
+            async with await anext(connections) as sender:
+                sending = sender.output_stream.write_async(bytes(400_000))
+                for _ in range(2):
+                    assert len(await read(receiver, 200_000)) == 200_000
+                    rates = receiver.information.bandwidth_statistics
+                    assert 0 < rates.inbound_bits_per_second < 24_000_000
+                    assert receiver.information.round_trip_time_statistics.min > 0
+                await sending
+                rates = sender.information.bandwidth_statistics
+                assert rates.outbound_bits_per_second > 0
+                assert rates.inbound_bits_per_second == 0
 
 
 @NEEDS_LINUX

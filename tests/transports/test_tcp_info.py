@@ -9,7 +9,12 @@ import sys
 import pytest
 
 from tests.transports.loopback import HOSTS, NEEDS_LINUX, listening
-from winsockets.transports._tcp_info import TcpInfo, parse_tcp_info, read_tcp_info
+from winsockets.transports._tcp_info import (
+    TcpInfo,
+    parse_connection_info,
+    parse_tcp_info,
+    read_tcp_info,
+)
 
 pytestmark = NEEDS_LINUX
 
@@ -47,11 +52,13 @@ def test_the_figures_agree_with_where_the_kernel_puts_them(pair):
             if raw[60:] == skt.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)[60:]:
                 break
         rtt, variance = struct.unpack_from("=2I", raw, 68)
-        received_rtt, received_space = struct.unpack_from("=2I", raw, 92)
+        threshold = struct.unpack_from("=I", raw, 76)[0]
+        received = struct.unpack_from("=Q", raw, 128)[0] if len(raw) >= 136 else 0
         min_rtt = struct.unpack_from("=I", raw, 148)[0] if len(raw) >= 152 else 0
         rate = struct.unpack_from("=Q", raw, 160)[0] if len(raw) >= 168 else 0
         assert (info.rtt, info.rtt_variance) == (rtt, variance)
-        assert (info.received_rtt, info.received_space) == (received_rtt, received_space)
+        assert info.bytes_received == received == (100_000 if skt is other and received else 0)
+        assert info.slow_start_ended == (threshold < 0x7FFFFFFF)
         assert info.min_rtt == (min_rtt if min_rtt != 0xFFFFFFFF else 0)
         assert info.delivery_rate == rate
         assert info.application_limited == bool(raw[7] & 1)
@@ -69,9 +76,11 @@ def test_a_transfer_has_a_rate(pair):
 
 
 def raw_info(min_rtt=0):
-    """A struct of today's size with a figure in it."""
+    """A struct of today's size with figures in it."""
     raw = bytearray(232)
-    struct.pack_into("=I", raw, 68, 1_000)
+    struct.pack_into("=I", raw, 52, 250)
+    struct.pack_into("=3I", raw, 68, 1_000, 200, 0x7FFFFFFF)
+    struct.pack_into("=Q", raw, 128, 6_000_000_000)
     struct.pack_into("=I", raw, 148, min_rtt)
     struct.pack_into("=Q", raw, 160, 5_000_000_000)
     return bytes(raw)
@@ -79,11 +88,44 @@ def raw_info(min_rtt=0):
 
 def test_an_older_kernel_tells_what_it_has():
     """The struct has grown over the years."""
-    assert parse_tcp_info(raw_info(7)) == TcpInfo(1_000, 0, 7, 0, 0, 5_000_000_000, False)
-    assert parse_tcp_info(raw_info(7)[:160]) == TcpInfo(1_000, 0, 7, 0, 0, 0, False)
-    assert parse_tcp_info(raw_info(7)[:104]) == TcpInfo(1_000, 0, 0, 0, 0, 0, False)
+    oldest = TcpInfo(rtt=1_000, rtt_variance=200, last_received=250)
+    older = oldest._replace(bytes_received=6_000_000_000)
+    assert parse_tcp_info(raw_info(7)) == older._replace(min_rtt=7, delivery_rate=5_000_000_000)
+    assert parse_tcp_info(raw_info(7)[:160]) == older._replace(min_rtt=7)
+    assert parse_tcp_info(raw_info(7)[:136]) == older
+    assert parse_tcp_info(raw_info(7)[:104]) == oldest
     assert parse_tcp_info(raw_info(7)[:40]) is None
     assert parse_tcp_info(b"") is None
+
+
+def test_the_path_has_set_a_limit_when_there_is_a_threshold():
+    """Until then the kernel has the highest number there."""
+    raw = bytearray(raw_info())
+    struct.pack_into("=I", raw, 76, 142)
+    assert parse_tcp_info(bytes(raw)).slow_start_ended
+
+
+def test_macos_tells_round_trips_in_milliseconds_and_bytes():
+    """netinet/tcp.h: struct tcp_connection_info, by offsets counted by hand."""
+    raw = bytearray(112)
+    struct.pack_into("=3I", raw, 40, 9, 12, 4)
+    struct.pack_into("=Q", raw, 88, 6_000_000_000)
+    whole = TcpInfo(rtt=12_000, rtt_variance=4_000, bytes_received=6_000_000_000)
+    assert parse_connection_info(bytes(raw)) == whole
+    assert parse_connection_info(bytes(raw[:80])) == whole._replace(bytes_received=0)
+    assert parse_connection_info(bytes(raw[:40])) is None
+
+
+def test_macos_is_asked_in_its_own_way(monkeypatch):
+    """TCP_CONNECTION_INFO."""
+
+    class Socket:
+        def getsockopt(self, *arguments):
+            assert arguments == (socket.IPPROTO_TCP, 0x106, 256)
+            return bytes(112)
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert read_tcp_info(Socket()) == TcpInfo()
 
 
 def test_no_sample_is_no_time():

@@ -47,6 +47,7 @@ class Link:
         input_closed: whether the input stream was closed.
         output_closed: whether the output stream was closed.
         accepted: whether a listener made it: nobody is warned for forgetting such a one.
+        since: when it was connected, in seconds of the reactor's clock.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Link:
         "output",
         "output_closed",
         "protocol",
+        "since",
     )
 
     def __init__(self, reactor: Any) -> None:
@@ -70,10 +72,16 @@ class Link:
         self.input: StreamProtocol | None = None
         self.output: StreamProtocol | None = None
         self.protocol: StreamProtocol | None = None
+        self.since = 0.0
+
+    def now(self) -> float:
+        """The time, in seconds of the reactor's clock."""
+        return float(self._reactor.seconds())
 
     def connect(self, protocol: StreamProtocol) -> None:
         """Take a connected protocol."""
         self.protocol = protocol
+        self.since = self.now()
         if self.input_closed:
             protocol.discard_input()
         else:

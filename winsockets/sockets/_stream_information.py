@@ -13,9 +13,9 @@ from winsockets.sockets._kinds import SocketProtectionLevel, SocketSslErrorSever
 from winsockets.sockets._link import Link
 from winsockets.sockets._protection import level_of
 from winsockets.sockets._statistics import (
+    BandwidthReadings,
     BandwidthStatistics,
     RoundTripTimeStatistics,
-    bandwidth,
     round_trips,
 )
 from winsockets.streams import IBuffer
@@ -48,7 +48,8 @@ class StreamSocketInformation:
         self._link = link
         # Set by the socket once it is connected.
         self._asked_for: tuple[HostName, str] | None = None
-        self._largest_round_trip = 0
+        self._round_trips = RoundTripTimeStatistics()
+        self._bandwidth: BandwidthReadings | None = None
 
     def _remember(self) -> None:
         """Keep the addresses of a transport that may not know them after its end."""
@@ -172,19 +173,25 @@ class StreamSocketInformation:
 
     @property
     def round_trip_time_statistics(self) -> RoundTripTimeStatistics:
-        """Round trip times as the system knows them now."""
+        """Round trip times as the system knows them now, and knew them at earlier readings."""
         info = self._tcp_info()
         if info is None:
             return RoundTripTimeStatistics()
-        statistics = round_trips(info, self._largest_round_trip)
-        self._largest_round_trip = statistics.max
-        return statistics
+        self._round_trips = round_trips(info, self._round_trips)
+        return self._round_trips
 
     @property
     def bandwidth_statistics(self) -> BandwidthStatistics:
-        """Rates as the system knows them now."""
+        """Rates as the system knows them now, and since the reading before.
+
+        Read it now and then during a transfer to see how the rates vary.
+        """
         info = self._tcp_info()
-        return bandwidth(info) if info is not None else BandwidthStatistics()
+        if info is None:
+            return BandwidthStatistics()
+        if self._bandwidth is None:
+            self._bandwidth = BandwidthReadings(self._link.since)
+        return self._bandwidth.take(info, self._link.now())
 
 
 _NOWHERE = ("", 0)
