@@ -168,18 +168,21 @@ async def test_the_inbound_rate_is_that_of_the_link():
         with there:
             run("tc", "qdisc", "add", "dev", there.ports[0].name, *queue.split())
         listener, connections, port = await listening_in(there, None)
-        async with listener, await stream_from(here, there.ipv4, port) as receiver:
-            async with await anext(connections) as sender:
-                sending = sender.output_stream.write_async(bytes(400_000))
-                for _ in range(2):
-                    assert len(await read(receiver, 200_000)) == 200_000
-                    rates = receiver.information.bandwidth_statistics
-                    assert 0 < rates.inbound_bits_per_second < 24_000_000
-                    assert receiver.information.round_trip_time_statistics.min > 0
-                await sending
-                rates = sender.information.bandwidth_statistics
-                assert rates.outbound_bits_per_second > 0
-                assert rates.inbound_bits_per_second == 0
+        async with (
+            listener,
+            await stream_from(here, there.ipv4, port) as receiver,
+            await anext(connections) as sender,
+        ):
+            sending = sender.output_stream.write_async(bytes(400_000))
+            for _ in range(2):
+                assert len(await read(receiver, 200_000)) == 200_000
+                rates = receiver.information.bandwidth_statistics
+                assert 0 < rates.inbound_bits_per_second < 24_000_000
+                assert receiver.information.round_trip_time_statistics.min > 0
+            await sending
+            rates = sender.information.bandwidth_statistics
+            assert rates.outbound_bits_per_second > 0
+            assert rates.inbound_bits_per_second == 0
 
 
 @NEEDS_LINUX
