@@ -37,6 +37,8 @@ ERRNOS = {
     "ENETUNREACH": ("NetworkUnreachableError", "NETWORK_IS_UNREACHABLE", "routing table"),
     "EHOSTUNREACH": ("NetworkUnreachableError", "UNREACHABLE_HOST", "on the network"),
     "ENETDOWN": ("NetworkUnreachableError", "NETWORK_IS_DOWN", "interface"),
+    "ENODEV": ("NetworkUnreachableError", "NETWORK_IS_DOWN", "interface"),
+    "ENXIO": ("NetworkUnreachableError", "NETWORK_IS_DOWN", "interface"),
     "ENETRESET": ("SocketException", "NETWORK_DROPPED_CONNECTION_ON_RESET", "connect again"),
     "ECONNABORTED": ("ConnectionAbortError", "SOFTWARE_CAUSED_CONNECTION_ABORT", "connect again"),
     "EPIPE": ("ConnectionAbortError", "SOFTWARE_CAUSED_CONNECTION_ABORT", "connect again"),
@@ -45,8 +47,8 @@ ERRNOS = {
     "EMFILE": ("SocketException", "TOO_MANY_OPEN_FILES", "ulimit -n"),
     "ENFILE": ("SocketException", "TOO_MANY_OPEN_FILES", "ulimit -n"),
     "EMSGSIZE": ("MessageTooLongError", "MESSAGE_TOO_LONG", "65,507"),
-    "EACCES": ("AccessDeniedError", "UNKNOWN", "below 1024"),
-    "EPERM": ("AccessDeniedError", "UNKNOWN", "below 1024"),
+    "EACCES": ("AccessDeniedError", "UNKNOWN", "need rights, and a firewall may forbid it"),
+    "EPERM": ("AccessDeniedError", "UNKNOWN", "need rights, and a firewall may forbid it"),
 }
 RESOLVER_ERRORS = {
     "EAI_FAMILY": ("SocketException", "ADDRESS_FAMILY_NOT_SUPPORTED", "family"),

@@ -165,8 +165,9 @@ ROWS: tuple[Row, ...] = (
     Row(
         _S.NETWORK_IS_DOWN,
         (win32(10050),),
-        ("ENETDOWN",),
-        meaning="the local network is down",
+        # The others: the interface that the socket is bound to is gone, on Linux and on the BSDs
+        ("ENETDOWN", "ENODEV", "ENXIO"),
+        meaning="the local network is down, or the interface is gone",
         advice="check the network interface",
     ),
     Row(
