@@ -132,8 +132,8 @@ def _build(problem: BaseException, action: str, datagram: bool) -> SocketExcepti
             number, detail = None, f" (WinError {windows_error})"
     if row is None and (number in _DENIED or isinstance(problem, PermissionError)):
         return family.AccessDeniedError(
-            f"{action}: permission denied{detail}; ports below 1024 and broadcast need rights, and a firewall "
-            "may forbid it",
+            f"{action}: permission denied{detail}; ports below 1024 and broadcast need rights, and a "
+            "firewall may forbid it",
             errno=number,
         )
     if row is None:
