@@ -135,6 +135,10 @@ class NetworkAdapter:
             InvalidArgumentError: the name is empty.
             TypeError: the name is not a ``str``.
             SocketException: the system does not tell its interfaces.
+
+        Example:
+            >>> NetworkAdapter.from_name("lo").iana_interface_type
+            24
         """
         if not isinstance(name, str):
             raise TypeError(f"the name of a network adapter is a str, not {type(name).__name__}")

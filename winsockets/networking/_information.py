@@ -99,6 +99,11 @@ class NetworkInformation:
             SocketException: the system does not tell its interfaces.
 
         Source: WinRT NetworkInformation.GetHostNames.
+
+        Example:
+            >>> local = [name for name in NetworkInformation.get_host_names() if name.ip_information]
+            >>> any(name.canonical_name == "127.0.0.1" for name in local)
+            False
         """
         return host_names(socket.gethostname(), interfaces())
 
@@ -111,6 +116,11 @@ class NetworkInformation:
 
         Raises:
             SocketException: the system does not tell its interfaces.
+
+        Example:
+            >>> adapters = NetworkInformation.get_network_adapters()
+            >>> [adapter.name for adapter in adapters if adapter.iana_interface_type == 24]
+            ['lo']
         """
         return [NetworkAdapter(interface) for interface in interfaces()]
 
@@ -140,6 +150,12 @@ class NetworkInformation:
             TypeError: an argument is of another type.
 
         Source: WinRT NetworkInformation.GetSortedEndpointPairs; RFC 6724 section 6.
+
+        Example:
+            >>> other = EndpointPair("203.0.113.9", "", "127.0.0.1", 80)  # not an address of this machine
+            >>> own = EndpointPair(None, "", "127.0.0.1", 81)
+            >>> NetworkInformation.get_sorted_endpoint_pairs([other, own], 0)[0] is own
+            True
         """
         options = as_sort_options(sort_options)
         if destination_list is None:
