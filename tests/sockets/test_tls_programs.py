@@ -1,4 +1,4 @@
-"""Our sockets and OpenSSL's programs: every level, all kinds of client certificates, ALPN, names, sessions."""
+"""Our sockets and OpenSSL's programs: every level, kinds of client certificates, ALPN, names, sessions."""
 
 from __future__ import annotations
 
