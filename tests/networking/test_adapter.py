@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from tests.networking.cables import cable, plug_in
 from tests.networks import network_namespace, run
 from winsockets import NetworkAdapter, NetworkInformation, NetworkItem, NetworkTypes
 from winsockets.errors import AddressNotAvailableError, InvalidArgumentError
@@ -20,13 +21,6 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the interfa
 def loopback():
     """The adapter of the loopback interface."""
     return NetworkAdapter(next(interface for interface in interfaces() if interface.loopback))
-
-
-def cable():
-    """v0 and v1, joined and switched on."""
-    run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-    run("ip", "link", "set", "v0", "up")
-    run("ip", "link", "set", "v1", "up")
 
 
 def test_an_adapter_is_found_by_its_name_and_by_its_number():
@@ -122,6 +116,7 @@ def test_real_adapters_have_real_types_and_speeds():
     assert loopback().inbound_max_bits_per_second == loopback().outbound_max_bits_per_second == 0
     with network_namespace():
         cable()
+        plug_in()
         run("ip", "tuntap", "add", "tun0", "mode", "tun")
         assert NetworkAdapter.from_name("v0").iana_interface_type == 6
         assert NetworkAdapter.from_name("tun0").iana_interface_type == 131
@@ -132,6 +127,7 @@ def test_what_a_network_leads_to():
     """To the internet with a default route through the adapter, to a private network with such an address."""
     with network_namespace():
         cable()
+        plug_in()
         adapter = NetworkAdapter.from_name("v0")
         # a link-local address comes by itself, sooner or later, and is no network of its own
         bare = adapter.network_item
@@ -158,6 +154,7 @@ def test_the_same_network_has_the_same_identifier():
     """Another address in it is no other network; nor is the order of addresses."""
     with network_namespace():
         cable()
+        plug_in()
         adapter = NetworkAdapter.from_name("v0")
         run("ip", "addr", "add", "192.0.2.1/24", "dev", "v0")
         before = adapter.network_item
@@ -173,6 +170,7 @@ def test_an_adapter_that_is_gone_tells_what_it_was():
     """And nothing of what it might lead to."""
     with network_namespace():
         cable()
+        plug_in()
         run("ip", "addr", "add", "10.0.0.1/24", "dev", "v0")
         adapter = NetworkAdapter.from_name("v0")
         before = (adapter.name, adapter.index, adapter.network_adapter_id, adapter.iana_interface_type)

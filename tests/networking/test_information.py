@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.networking.cables import cable, plug_in
 from tests.networks import network_namespace, run
 from winsockets import HostName, HostNameType, NetworkAdapter, NetworkInformation
 from winsockets.networking._information import host_names
@@ -63,9 +64,8 @@ def test_loopback_is_not_listed():
 def test_addresses_have_adapters_and_prefix_lengths():
     """Link-local ones the index of the adapter as their zone."""
     with network_namespace():
-        run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-        run("ip", "link", "set", "v0", "up")
-        run("ip", "link", "set", "v1", "up")
+        cable()
+        plug_in()
         run("ip", "addr", "flush", "dev", "v1")
         run("ip", "addr", "add", "192.0.2.1/24", "dev", "v0")
         run("ip", "addr", "add", "fd00:9::1/60", "dev", "v0", "nodad")
@@ -87,11 +87,10 @@ def test_addresses_have_adapters_and_prefix_lengths():
 def test_addresses_that_cannot_be_reached_are_not_listed():
     """Of an interface that is switched off or has no carrier, and those that are still being looked for."""
     with network_namespace():
-        run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-        run("ip", "link", "set", "v0", "up")
+        cable()
         run("ip", "addr", "add", "192.0.2.1/24", "dev", "v0")
         assert local_names() == {}
-        run("ip", "link", "set", "v1", "up")
+        plug_in()
         assert "192.0.2.1" in local_names()
         for name, value in (("accept_dad", "1"), ("dad_transmits", "1000")):
             Path("/proc/sys/net/ipv6/conf/v0", name).write_text(value)

@@ -15,6 +15,7 @@ from pathlib import Path
 import ifaddr
 import pytest
 
+from tests.networking.cables import cable, plug_in
 from tests.networking.netlink_messages import address, done, link, message
 from tests.networks import network_namespace, run
 from winsockets.errors import AccessDeniedError, SocketException
@@ -41,12 +42,6 @@ def addresses_of(interface):
     return {f"{known.address}/{known.prefix_length}" for known in interface.addresses}
 
 
-def two_interfaces():
-    """v0 and v1, joined by a cable; v0 is switched on, and both have a carrier when v1 is, too."""
-    run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-    run("ip", "link", "set", "v0", "up")
-
-
 def test_the_loopback_interface_is_there():
     """Every system has one, and 127.0.0.1 on it."""
     loopback = next(interface for interface in interfaces() if interface.loopback)
@@ -64,7 +59,7 @@ def test_indexes_and_names_are_those_of_the_socket_module():
 def test_the_portable_way_finds_the_same():
     """What ifaddr tells is as good, but for what it does not know."""
     with network_namespace():
-        two_interfaces()
+        cable()
         run("ip", "addr", "add", "10.9.9.1/24", "dev", "v0")
         run("ip", "addr", "add", "fd00:9::1/64", "dev", "v0", "nodad")
         told = {known.index: (known.name, addresses_of(known), known.loopback) for known in interfaces()}
@@ -89,7 +84,7 @@ def test_an_adapter_of_windows_has_a_guid_and_a_name(monkeypatch):
 def test_what_an_interface_is():
     """Flags, size of packets and hardware address, read back from what was made."""
     with network_namespace():
-        two_interfaces()
+        cable()
         run("ip", "link", "set", "v0", "mtu", "1400", "address", "02:00:00:00:00:09")
         run("ip", "tuntap", "add", "tun0", "mode", "tun")
         known = by_name()
@@ -97,7 +92,7 @@ def test_what_an_interface_is():
         assert (known["v0"].mtu, known["v0"].hardware_address.hex()) == (1400, "020000000009")
         assert (known["v0"].multicast, known["v0"].point_to_point) == (True, False)
         assert known["tun0"].point_to_point
-        run("ip", "link", "set", "v1", "up")
+        plug_in()
         assert by_name()["v0"].up
         run("ip", "link", "set", "v0", "down")
         assert not by_name()["v0"].up
@@ -107,8 +102,8 @@ def test_what_an_interface_is():
 def test_addresses_that_cannot_be_used_are_marked():
     """Those that are still looked for elsewhere, those that somebody else has, and old ones."""
     with network_namespace():
-        two_interfaces()
-        run("ip", "link", "set", "v1", "up")
+        cable()
+        plug_in()
         # looks whether somebody else has the address, and does not come to an end while the test runs
         for name, value in (("accept_dad", "1"), ("dad_transmits", "1000")):
             Path("/proc/sys/net/ipv6/conf/v0", name).write_text(value)
@@ -130,7 +125,7 @@ def test_a_machine_without_ipv6():
     """There are IPv4 addresses, and no error."""
     with network_namespace():
         Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
-        two_interfaces()
+        cable()
         run("ip", "addr", "add", "10.9.9.1/24", "dev", "v0")
         assert addresses_of(by_name()["lo"]) == {"127.0.0.1/8"}
         assert addresses_of(by_name()["v0"]) == {"10.9.9.1/24"}
@@ -140,7 +135,7 @@ def test_a_machine_without_ipv6():
 def test_thousands_of_addresses():
     """The kernel's answer comes in many pieces; all of them are read, in both ways of asking."""
     with network_namespace():
-        two_interfaces()
+        cable()
         lines = [f"addr add 10.{high}.{low}.1/32 dev v0\n" for high in range(10) for low in range(250)]
         subprocess.run(["ip", "-batch", "-"], input="".join(lines).encode(), check=True)
         told = by_name()["v0"]
@@ -153,8 +148,8 @@ def test_thousands_of_addresses():
 def test_default_routes():
     """Those that lead to everywhere, of either family, through one interface or several."""
     with network_namespace():
-        two_interfaces()
-        run("ip", "link", "set", "v1", "up")
+        cable()
+        plug_in()
         run("ip", "addr", "add", "10.9.9.1/24", "dev", "v0")
         run("ip", "addr", "add", "10.9.8.1/24", "dev", "v1")
         assert default_routes() == []
@@ -370,8 +365,8 @@ print(json.dumps([
 def test_a_sandbox_without_rtnetlink_is_told_the_same():
     """As a service is that systemd allows internet sockets only."""
     with network_namespace():
-        two_interfaces()
-        run("ip", "link", "set", "v1", "up")
+        cable()
+        plug_in()
         run("ip", "addr", "add", "10.9.9.1/24", "dev", "v0")
         run("ip", "addr", "add", "10.9.9.3/25", "dev", "v0", "label", "v0:1")
         run("ip", "addr", "add", "fd00:9::1/64", "dev", "v0", "nodad")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.networking.cables import cable, plug_in
 from tests.networks import network_namespace, run
 from winsockets import EndpointPair, HostName, HostNameSortOptions, NetworkInformation
 from winsockets.errors import InvalidArgumentError, SocketException
@@ -209,9 +210,8 @@ def test_ranking_loses_nothing_and_is_stable(courses):
 def test_get_sorted_endpoint_pairs_by_the_interfaces_that_there_are():
     """On a machine with one global address of each family, and then without that of IPv6."""
     with network_namespace():
-        run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-        run("ip", "link", "set", "v0", "up")
-        run("ip", "link", "set", "v1", "up")
+        cable()
+        plug_in()
         run("ip", "addr", "add", "192.0.2.2/24", "dev", "v0")
         run("ip", "addr", "add", "2001:db8:1::2/64", "dev", "v0", "nodad")
         run("ip", "route", "add", "default", "via", "192.0.2.1")
