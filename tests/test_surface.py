@@ -76,8 +76,8 @@ ADDITIONS = {
         "multicast_loopback",
         "outbound_multicast_hop_limit",
     },
-    "DatagramSocketInformation": {"dropped_messages"},
-    "DatagramSocketMessageReceivedEventArgs": {"data"},
+    "DatagramSocketInformation": {"dropped_by_system", "dropped_messages", "inbound_buffer_size_in_bytes"},
+    "DatagramSocketMessageReceivedEventArgs": {"data", "hop_limit", "network_adapter"},
     "InMemoryRandomAccessStream": {
         "as_stream_for_read",
         "as_stream_for_write",

@@ -19,6 +19,7 @@ from winsockets import (
     AsyncOperation,
     AsyncStatus,
     DatagramSocket,
+    NetworkAdapter,
     SocketException,
     SocketProtectionLevel,
     StreamSocket,
@@ -282,6 +283,14 @@ async def bound_datagram(peer: Peer) -> DatagramSocket:
     return socket
 
 
+async def sharing_datagram(peer: Peer) -> DatagramSocket:
+    """Bound to a port that others may have too."""
+    socket = DatagramSocket()
+    socket.control.multicast_only = True
+    await socket.bind_endpoint_async("127.0.0.1", 0)
+    return socket
+
+
 async def connected_datagram(peer: Peer) -> DatagramSocket:
     """It has a peer, which does not exist."""
     socket = DatagramSocket()
@@ -299,6 +308,7 @@ async def closed_datagram(peer: Peer) -> DatagramSocket:
 DATAGRAM_STATES = {
     "new": new_datagram,
     "bound": bound_datagram,
+    "sharing": sharing_datagram,
     "connected": connected_datagram,
     "closed": closed_datagram,
 }
@@ -307,8 +317,13 @@ DATAGRAM_CALLS: dict[str, Callable[[DatagramSocket], Any]] = {
     "`outbound_unicast_hop_limit = 9`": lambda socket: setattr(
         socket.control, "outbound_unicast_hop_limit", 9
     ),
+    "`multicast_only = True`": lambda socket: setattr(socket.control, "multicast_only", True),
+    "`multicast_loopback = False`": lambda socket: setattr(socket.control, "multicast_loopback", False),
     "`add_message_received(handler)`": lambda socket: socket.add_message_received(print),
     "`messages()`": lambda socket: socket.messages(),
+    "`join_multicast_group(group)`": lambda socket: socket.join_multicast_group(
+        "224.3.0.5", adapter=NetworkAdapter.from_name(system.if_nameindex()[0][1])
+    ),
     "`bind_endpoint_async()`": lambda socket: socket.bind_endpoint_async("127.0.0.1", 0),
     "`connect_async()`": lambda socket: socket.connect_async("127.0.0.1", 9),
     "`get_output_stream_async()`": lambda socket: socket.get_output_stream_async("127.0.0.1", 9),

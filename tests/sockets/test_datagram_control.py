@@ -44,6 +44,10 @@ def test_the_defaults_are_those_of_winrt():
     with system.socket(system.AF_INET, system.SOCK_DGRAM) as probe:
         of_the_system = probe.getsockopt(system.SOL_SOCKET, system.SO_RCVBUF)
     assert control.dont_fragment is False
+    assert control.multicast_adapter is None
+    assert control.multicast_loopback is True
+    assert control.multicast_only is False
+    assert control.outbound_multicast_hop_limit == 1
     assert control.outbound_unicast_hop_limit == 128
     assert control.quality_of_service is SocketQualityOfService.NORMAL
     assert control.inbound_buffer_size_in_bytes == of_the_system
@@ -54,6 +58,7 @@ def test_the_defaults_are_those_of_winrt():
     ("name", "good", "bad"),
     [
         ("outbound_unicast_hop_limit", [1, 255], [0, 256, -1]),
+        ("outbound_multicast_hop_limit", [0, 1, 255], [256, -1]),
         ("inbound_buffer_size_in_bytes", [1, 2**31 - 1], [0, -1, 2**31]),
         ("quality_of_service", [0, 1], [2, -1]),
     ],
@@ -73,6 +78,10 @@ def test_values_have_a_range(name, good, bad):
     ("name", "value"),
     [
         ("dont_fragment", 1),
+        ("multicast_only", 1),
+        ("multicast_loopback", 0),
+        ("multicast_adapter", "eth0"),
+        ("outbound_multicast_hop_limit", 1.0),
         ("outbound_unicast_hop_limit", "1"),
         ("inbound_buffer_size_in_bytes", True),
         ("limits", None),
@@ -87,6 +96,7 @@ def test_values_have_a_type(name, value):
 LATE = {
     "dont_fragment": True,
     "inbound_buffer_size_in_bytes": 4096,
+    "multicast_only": True,
     "quality_of_service": SocketQualityOfService.LOW_LATENCY,
     "limits": replace(DEFAULT_LIMITS, datagram_size=10),
 }
@@ -177,6 +187,34 @@ async def test_the_receive_buffer_has_the_size_that_was_set():
         for skt in both:
             assert skt.getsockopt(system.SOL_SOCKET, system.SO_RCVBUF) in (20_000, 40_000)
         assert socket.control.inbound_buffer_size_in_bytes == 20_000
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_held_back_leaves_before_a_new_hop_limit_for_groups():
+    """It has the settings of the time when it was written."""
+    socket, _, four = await bound()
+    with socket:
+        stream = await socket.get_output_stream_async("127.0.0.1", 9)
+        for _ in range(2):
+            stream.write_async(b"x")
+        assert stream._transport.held is not None
+        socket.control.outbound_multicast_hop_limit = 3
+        assert stream._transport.held is None
+        assert four.getsockopt(IPV4, system.IP_MULTICAST_TTL) == 3
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_settings_for_groups_can_be_read_back_from_the_system():
+    """In both families."""
+    socket, six, four = await bound(outbound_multicast_hop_limit=9, multicast_loopback=False)
+    with socket:
+        assert six.getsockopt(IPV6, system.IPV6_MULTICAST_HOPS) == 9
+        assert four.getsockopt(IPV4, system.IP_MULTICAST_TTL) == 9
+        assert six.getsockopt(IPV6, system.IPV6_MULTICAST_LOOP) == 0
+        assert four.getsockopt(IPV4, system.IP_MULTICAST_LOOP) == 0
+        socket.control.multicast_loopback = True
+        assert six.getsockopt(IPV6, system.IPV6_MULTICAST_LOOP) == 1
+        assert four.getsockopt(IPV4, system.IP_MULTICAST_LOOP) == 1
 
 
 @on_linux

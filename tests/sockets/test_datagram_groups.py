@@ -319,6 +319,42 @@ async def test_an_adapter_that_is_gone_is_a_clear_error(group):
             assert await socket.bind_service_name_async("") is None
 
 
+@pytest.mark.parametrize("group", GROUPS)
+@pytest_twisted.ensureDeferred
+async def test_the_settings_for_groups_are_seen_by_who_is_in_them(group):
+    """Before binding and at any time after: the hops, the adapter and the loopback."""
+    with two_adapters() as here:
+        first, second = adapter_of(here, 0), adapter_of(here, 1)
+        async with DatagramSocket() as member, DatagramSocket() as socket:
+            messages = member.messages()
+            await member.bind_service_name_async("")
+            for adapter in (first, second):
+                member.join_multicast_group(group, adapter=adapter)
+            socket.control.outbound_multicast_hop_limit = 7
+            socket.control.multicast_adapter = second
+            stream = await socket.get_output_stream_async(group, member.information.local_port)
+
+            async def heard(payload: bytes) -> tuple[int | None, NetworkAdapter | None]:
+                await stream.write_async(payload)
+                message = await anext(messages)
+                assert message.data == payload
+                return message.hop_limit, message.network_adapter
+
+            assert await heard(b"one") == (7, second)
+            socket.control.outbound_multicast_hop_limit = 0
+            assert await heard(b"two") == (0, second)
+            socket.control.outbound_multicast_hop_limit = 255
+            socket.control.multicast_adapter = first
+            assert await heard(b"three") == (255, first)
+            socket.control.multicast_loopback = False
+            await stream.write_async(b"not heard")
+            socket.control.multicast_loopback = True
+            socket.control.multicast_adapter = second
+            assert await heard(b"four") == (255, second)
+            socket.control.multicast_adapter = None
+            assert await heard(b"five") == (255, first)
+
+
 # What is refused
 
 

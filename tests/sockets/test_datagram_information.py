@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket as system
+
 import pytest
 import pytest_twisted
 
 from tests.networks import add_link_local_address, network_namespace
-from tests.sockets.datagrams import HOSTS, names
+from tests.sockets.datagrams import HOSTS, names, system_sockets
 from tests.transports.datagrams import on_linux
 from winsockets.networking import HostName
 from winsockets.sockets import DatagramSocket
@@ -32,6 +34,8 @@ def test_a_new_socket_knows_nothing():
     socket = DatagramSocket()
     assert known(socket) == NOTHING
     assert socket.information.dropped_messages == 0
+    assert socket.information.dropped_by_system == 0
+    assert socket.information.inbound_buffer_size_in_bytes == 0
     assert socket.information is socket.information
 
 
@@ -109,6 +113,43 @@ async def test_link_local_addresses_have_their_scope():
             assert message.local_address == HostName("fe80::1%1")
             back = await peer.get_output_stream_async(message.remote_address, message.remote_port)
             assert await back.write_async(b"pong") == 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_receive_buffer_is_as_large_as_the_system_granted():
+    """Known from binding until closing."""
+    async with DatagramSocket() as socket:
+        assert socket.information.inbound_buffer_size_in_bytes == 0
+        socket.control.inbound_buffer_size_in_bytes = 20_000
+        await socket.bind_service_name_async("")
+        granted = {each.getsockopt(system.SOL_SOCKET, system.SO_RCVBUF) for each in system_sockets(socket)}
+        assert {socket.information.inbound_buffer_size_in_bytes} == granted
+        assert 20_000 <= granted.pop() <= 40_000
+    assert socket.information.inbound_buffer_size_in_bytes == 0
+
+
+@on_linux
+@pytest.mark.parametrize("host", HOSTS)
+@pytest_twisted.ensureDeferred
+async def test_what_the_system_drops_is_counted(host):
+    """Nothing is lost without a trace: what was sent was delivered or counted."""
+    sent = 500
+    async with DatagramSocket() as socket:
+        messages = socket.messages()
+        socket.control.inbound_buffer_size_in_bytes = 8192
+        await socket.bind_endpoint_async(host, "")
+        assert socket.information.dropped_by_system == 0
+        port = int(socket.information.local_port)
+        with system.socket(system.AF_INET6 if ":" in host else system.AF_INET, system.SOCK_DGRAM) as flood:
+            for _ in range(sent):
+                flood.sendto(bytes(100), (host, port))
+        dropped = socket.information.dropped_by_system
+        assert 0 < dropped < sent
+        for _ in range(sent - dropped):
+            assert (await anext(messages)).data == bytes(100)
+        assert socket.information.dropped_messages == 0
+        assert socket.information.dropped_by_system == dropped
+    assert socket.information.dropped_by_system == 0
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
+from tests.networks import two_hosts
 from tests.sockets.datagrams import HOSTS
-from tests.transports.datagrams import nobody, until
+from tests.transports.datagrams import nobody, on_linux, until
 from winsockets.errors import (
     AddressInUseError,
     InvalidArgumentError,
@@ -233,6 +234,91 @@ async def test_a_client_of_the_standard_library_hears_where_it_was_sent_to():
 
             await until(answered)
             assert answers == [(b"Hello", ("127.0.0.1", int(echo.socket.information.local_port)))]
+
+
+SHARING = """
+import sys
+from twisted.internet import reactor, stdio
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import react
+from twisted.protocols.basic import LineReceiver
+from winsockets import DatagramSocket, DataWriter, HostName
+
+MODE, SERVICE = sys.argv[1:]
+DESTINATION = HostName("224.3.0.5" if MODE == "multicast" else "255.255.255.255")
+
+def show(*words):
+    print(*words, flush=True)
+
+def received(socket, args):
+    reader = args.get_data_reader()
+    text = reader.read_string(reader.unconsumed_buffer_length)
+    show("heard", text, "from", args.remote_address.canonical_name, args.remote_port)
+
+class Buttons(LineReceiver):
+    delimiter = b"\\n"
+    def lineReceived(self, line):
+        ensureDeferred(self.send(line.decode()))
+    async def send(self, text):
+        stream = await self.socket.get_output_stream_async(DESTINATION, SERVICE)
+        writer = DataWriter(stream)
+        writer.write_string(text)
+        await writer.store_async()
+    def connectionLost(self, reason):
+        self.closed.callback(None)
+
+async def main(reactor):
+    buttons = Buttons()
+    buttons.closed = Deferred()
+    async with DatagramSocket() as buttons.socket:
+        buttons.socket.message_received += received
+        if MODE == "multicast":
+            buttons.socket.control.multicast_only = True
+        await buttons.socket.bind_service_name_async(SERVICE)
+        if MODE == "multicast":
+            buttons.socket.join_multicast_group(DESTINATION)
+        show("listening on", buttons.socket.information.local_port)
+        stdio.StandardIO(buttons)
+        await buttons.closed.addTimeout(60, reactor)
+    show("closed")
+
+react(lambda reactor: ensureDeferred(main(reactor)))
+"""
+
+
+@on_linux
+def test_everybody_shows_what_anybody_sends_to_the_group():
+    """B6 in multicast mode: two instances on one machine, and each shows every datagram, its own too."""
+    with two_hosts() as (here, _):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        instances = [here.python(SHARING, "multicast", "22113", **pipes) for _ in range(2)]
+        for instance in instances:
+            assert instance.stdout.readline() == "listening on 22113\n"
+        for number, instance in enumerate(instances):
+            instance.stdin.write(f"Hello{number}\n")
+            instance.stdin.flush()
+            for each in instances:
+                words = each.stdout.readline().split()
+                assert words[:4] == ["heard", f"Hello{number}", "from", here.ipv4]
+        for instance in instances:
+            instance.stdin.close()
+            assert instance.stdout.readline() == "closed\n"
+
+
+@on_linux
+def test_a_broadcast_is_shown_by_its_sender_too():
+    """B6 in broadcast mode: one instance, the port is its own, and a second one is refused."""
+    with two_hosts() as (here, _):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        instance = here.python(SHARING, "broadcast", "22113", **pipes)
+        assert instance.stdout.readline() == "listening on 22113\n"
+        second = here.python(SHARING, "broadcast", "22113", **pipes)
+        assert "AddressInUseError" in second.communicate(timeout=60)[1]
+        instance.stdin.write("Hello\n")
+        instance.stdin.flush()
+        assert instance.stdout.readline().split()[:4] == ["heard", "Hello", "from", here.ipv4]
+        instance.stdin.close()
+        assert instance.stdout.readline() == "closed\n"
 
 
 def test_a_refusal_has_the_number_of_winsock():

@@ -1,4 +1,4 @@
-"""To which local address a datagram was sent."""
+"""What comes with a datagram: where it was sent to, through what it came, and its hop limit."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from winsockets.transports._packet_info import (
 )
 from winsockets.transports._packet_info import (
     ANCILLARY_SIZE,
-    ask_for_destination,
+    ask_for_details,
     destination_of,
+    hop_limit_of,
+    interface_of,
+    was_unicast,
 )
 
 LEVELS = st.sampled_from([socket.SOL_SOCKET, socket.IPPROTO_IP, socket.IPPROTO_IPV6]) | st.integers()
@@ -32,8 +35,11 @@ pytestmark = pytest.mark.skipif(not hasattr(socket.socket, "recvmsg"), reason="t
 @example([(socket.IPPROTO_IPV6, IPV6_PKTINFO, bytes(19))])
 @example([(socket.IPPROTO_IP, IP_PKTINFO, bytes(11))])
 def test_nothing_that_comes_with_a_datagram_makes_it_fail(ancillary):
-    """It gives a text whatever the bytes are."""
+    """There is an answer whatever the bytes are."""
     assert isinstance(destination_of(ancillary), str)
+    assert isinstance(interface_of(ancillary), int)
+    assert isinstance(was_unicast(ancillary), bool)
+    assert isinstance(hop_limit_of(ancillary), int | None)
 
 
 @given(st.ip_addresses(v=4), st.integers(0, 2**32 - 1), st.binary(max_size=4))
@@ -55,6 +61,42 @@ def test_an_ipv6_address_is_read_out_with_its_scope(address, index):
 
 
 @pytest.mark.parametrize(
+    ("destination", "local", "alone"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "0.0.0.0", True),
+        ("192.0.2.255", "192.0.2.1", False),
+        ("192.0.2.255", "0.0.0.0", True),
+        ("255.255.255.255", "192.0.2.1", False),
+        ("224.0.0.1", "192.0.2.1", False),
+        ("239.255.255.255", "0.0.0.0", False),
+        ("::1", "", True),
+        ("fe80::1", "", True),
+        ("ff02::1", "", False),
+        ("ff15::1", "", False),
+    ],
+)
+def test_groups_and_broadcasts_are_told_from_unicast(destination, local, alone):
+    """By the address that is the machine's own, where the system says it."""
+    if ":" in destination:
+        content = struct.pack("=16sI", socket.inet_pton(socket.AF_INET6, destination), 3)
+        told = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, content)]
+    else:
+        content = struct.pack("=I4s4s", 3, socket.inet_aton(local), socket.inet_aton(destination))
+        told = [(socket.IPPROTO_IP, IP_PKTINFO, content)]
+    assert was_unicast(told) is alone
+    assert interface_of(told) == 3
+
+
+def test_where_the_system_says_nothing_nothing_is_known():
+    """And nothing is taken for unicast."""
+    assert destination_of([]) == ""
+    assert interface_of([]) == 0
+    assert hop_limit_of([]) is None
+    assert was_unicast([]) is False
+
+
+@pytest.mark.parametrize(
     ("level", "kind"),
     [
         (socket.SOL_SOCKET, IP_PKTINFO),
@@ -72,25 +114,28 @@ def test_other_messages_are_passed_over(level, kind):
 def test_the_system_tells_when_it_was_asked(family):
     """On a socket that is bound to all addresses."""
     with bound(family, WILDCARD[family]) as skt, socket.socket(family, socket.SOCK_DGRAM) as sender:
-        ask_for_destination(skt)
+        ask_for_details(skt)
         skt.setblocking(True)
         sender.sendto(b"x", (LOOPBACK[family], skt.getsockname()[1]))
         _, ancillary, flags, _ = skt.recvmsg(10, ANCILLARY_SIZE)
         assert destination_of(ancillary) == LOOPBACK[family]
+        assert socket.if_indextoname(interface_of(ancillary)).startswith("lo")
+        assert hop_limit_of(ancillary) == 64
+        assert was_unicast(ancillary)
         assert not flags & socket.MSG_CTRUNC
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_there_is_room_for_twice_what_the_system_says(family):
-    """A system may say more than was asked; an address that was cut off would be lost without a word."""
+def test_there_is_room_for_all_that_the_system_says(family):
+    """Address, hop limit, size of segments and one more; what is cut off is lost without a word."""
     content = 12 if family == socket.AF_INET else 20
-    assert 2 * socket.CMSG_SPACE(content) <= ANCILLARY_SIZE
+    assert socket.CMSG_SPACE(content) + 3 * socket.CMSG_SPACE(4) <= ANCILLARY_SIZE
 
 
 def test_other_sockets_are_left_alone():
     """There is nothing to ask a socket of another family for."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with near, far:
-        ask_for_destination(near)
+        ask_for_details(near)
         far.send(b"x")
         assert destination_of(near.recvmsg(10, ANCILLARY_SIZE)[1]) == ""

@@ -14,7 +14,7 @@ from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation
 from winsockets.sockets._datagram_message import Arrival, DatagramSocketMessageReceivedEventArgs
 from winsockets.transports._datagram_transport import DatagramTransport, IDatagramReceiver
 from winsockets.transports._describe import describe_address
-from winsockets.transports._packet_info import Ancillary
+from winsockets.transports._packet_info import Ancillary, was_unicast
 
 if TYPE_CHECKING:
     from winsockets.sockets._datagram_link import DatagramLink
@@ -38,7 +38,8 @@ class Inbox:
         socket: whose event is fired.
 
     Attributes:
-        dropped: how many messages iterators had no room for.
+        dropped: how many messages iterators had no room for, and how many others were not wanted.
+        multicast_only: whether those that were sent to this machine alone are not wanted.
         queue_bound: how many messages an iterator has room for.
     """
 
@@ -46,6 +47,7 @@ class Inbox:
         self._socket = weakref.ref(socket)
         self._queues: list[weakref.ref[MessageQueue]] = []
         self.dropped = 0
+        self.multicast_only = False
         self.queue_bound = DEFAULT_LIMITS.message_queue
 
     def add_queue(self, queue: MessageQueue) -> None:
@@ -61,6 +63,9 @@ class Inbox:
         truncated: bool,
     ) -> None:
         """See IDatagramReceiver."""
+        if self.multicast_only and was_unicast(ancillary):
+            self.dropped += len(datagrams)
+            return
         contents: Sequence[bytes | SocketException] = datagrams
         if truncated:
             contents = [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winsockets.networking import HostName
 from winsockets.networking._hostname import system_host_name
+from winsockets.transports._datagram_counters import granted_receive_buffer, system_drops
 
 if TYPE_CHECKING:
     from winsockets.sockets._datagram_inbox import Inbox
@@ -31,7 +32,8 @@ class DatagramSocketInformation:
     Addresses are None and ports "" until they are known; ``local_address`` is None also on a socket that is
     bound to all interfaces. After ``close`` everything is as before binding.
 
-    Source: WinRT DatagramSocketInformation; ``dropped_messages`` is an addition.
+    Source: WinRT DatagramSocketInformation; ``dropped_by_system``, ``dropped_messages`` and
+    ``inbound_buffer_size_in_bytes`` are additions.
     """
 
     def __init__(self, transports: Mapping[int, DatagramTransport], inbox: Inbox) -> None:
@@ -67,8 +69,37 @@ class DatagramSocketInformation:
 
     @property
     def dropped_messages(self) -> int:
-        """Datagrams that ``messages()`` dropped because the program did not keep up."""
+        """Datagrams that were received and not delivered.
+
+        Those that ``messages()`` had no room for, because the program did not keep up; and with
+        ``control.multicast_only`` those that were sent to this machine alone.
+        """
         return self._inbox.dropped
+
+    @property
+    def dropped_by_system(self) -> int:
+        """Datagrams that the system dropped, because nobody took those before from its buffer in time.
+
+        0 where the system does not tell (all but Linux), and when the socket is not bound or was closed.
+        """
+        return sum(
+            system_drops(transport.socket) for transport in self._transports.values() if transport.open
+        )
+
+    @property
+    def inbound_buffer_size_in_bytes(self) -> int:
+        """The receive buffer that the system granted, as the system counts; 0 before binding.
+
+        Linux grants at most net.core.rmem_max, and counts twice what was asked for, for its own needs.
+        """
+        return next(
+            (
+                granted_receive_buffer(transport.socket)
+                for transport in self._transports.values()
+                if transport.open
+            ),
+            0,
+        )
 
 
 def _port(name: tuple[Any, ...]) -> str:

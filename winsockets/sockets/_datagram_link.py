@@ -21,6 +21,7 @@ from winsockets.networking import NetworkAdapter
 from winsockets.networking._address import Address
 from winsockets.sockets._datagram_binding import WILDCARDS, bind_sockets, make_socket
 from winsockets.sockets._datagram_control import DatagramSocketControl
+from winsockets.sockets._datagram_sharing import check_shared_destination
 from winsockets.sockets._link import from_reactor_thread
 from winsockets.transports._datagram_transport import DatagramTransport
 from winsockets.transports._describe import describe_address
@@ -99,6 +100,8 @@ class DatagramLink:
             self.check_settled(action)
         if destination is not None:
             self._check_peer(action, [destination])
+            if self.control.multicast_only:
+                check_shared_destination(action, destination)
         elif self.peer is None:
             raise IllegalMethodCallError(
                 f"{action}: the socket is not connected; await connect_async first, or use "
@@ -164,6 +167,7 @@ class DatagramLink:
     def _receive_on(self, skt: socket.socket) -> DatagramTransport:
         limits = self.control.limits
         self.inbox.queue_bound = limits.message_queue
+        self.inbox.multicast_only = self.control.multicast_only
         return DatagramTransport(skt, self.inbox, self._reactor, limits)
 
     def connect(self, remotes: Sequence[Address], sources: Sequence[Address], from_port: int) -> None:
@@ -244,19 +248,21 @@ class DatagramLink:
             The address; None for the peer of a connected socket.
 
         Raises:
-            IllegalMethodCallError: the socket is connected to somebody else.
+            IllegalMethodCallError: the socket is connected to somebody else; or it shares its port, and that
+                is the address of one machine.
             SocketException: ADDRESS_FAMILY_NOT_SUPPORTED.
         """
-        self._check_peer("get_output_stream_async", addresses)
+        action = "get_output_stream_async"
+        self._check_peer(action, addresses)
         if self.peer is not None:
             return None
         families = families or self.transports
-        if not families:
-            return addresses[0]
-        for address in addresses:
-            if address.family in families:
-                return address
-        raise _other_family("send", addresses[0])
+        chosen = next((address for address in addresses if not families or address.family in families), None)
+        if chosen is None:
+            raise _other_family("send", addresses[0])
+        if self.control.multicast_only:
+            check_shared_destination(action, chosen)
+        return chosen
 
     def flush(self) -> AsyncOperation[bool]:
         """Wait until the system has everything that was written; fails with the first failure of it."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, Self, cast
 
 from winsockets.errors import SocketException
-from winsockets.networking import HostName
+from winsockets.networking import HostName, NetworkAdapter
 from winsockets.networking._hostname import system_host_name
 from winsockets.sockets._datagram_information import host_name_of
 from winsockets.streams import DataReader, InputStream
 from winsockets.streams._memory import MemoryInputStream
 from winsockets.transports._describe import describe_address
-from winsockets.transports._packet_info import Ancillary, destination_of
+from winsockets.transports._packet_info import Ancillary, destination_of, hop_limit_of, interface_of
 
 __all__ = ["Arrival", "DatagramSocketMessageReceivedEventArgs"]
 
@@ -47,6 +48,15 @@ class Arrival:
             return self._remote_address
 
     @property
+    def network_adapter(self) -> NetworkAdapter | None:
+        """The adapter that it came in through; None where the system does not tell, or when that is gone."""
+        index = interface_of(self.ancillary)
+        try:
+            return NetworkAdapter.from_name(socket.if_indextoname(index)) if index else None
+        except OSError:
+            return None
+
+    @property
     def local_address(self) -> HostName | None:
         """The address that it was sent to; None where the system does not tell."""
         destination = destination_of(self.ancillary)
@@ -60,7 +70,8 @@ class DatagramSocketMessageReceivedEventArgs:
     it. CONNECTION_RESET_BY_PEER says that an earlier datagram found nobody at the peer's port;
     MESSAGE_TOO_LONG that this one was cut, because it is longer than ``limits.datagram_size``.
 
-    Source: WinRT DatagramSocketMessageReceivedEventArgs; ``data`` is an addition.
+    Source: WinRT DatagramSocketMessageReceivedEventArgs; ``data``, ``hop_limit`` and ``network_adapter`` are
+    additions.
     """
 
     # Made for each datagram, without calling what makes other objects.
@@ -124,6 +135,24 @@ class DatagramSocketMessageReceivedEventArgs:
     def local_address(self) -> HostName | None:
         """The address the datagram was sent to; None where the system does not tell."""
         return self._arrival.local_address
+
+    @property
+    def hop_limit(self) -> int | None:
+        """How many routers more the datagram could have passed.
+
+        255 is that of one sent with a hop limit of 255 in the same network, which nobody elsewhere can feign.
+        None where the system does not tell: Windows, and sockets that are bound to one address or connected.
+        """
+        return hop_limit_of(self._arrival.ancillary)
+
+    @property
+    def network_adapter(self) -> NetworkAdapter | None:
+        """The adapter through which the datagram came in; None where the system does not tell.
+
+        It is looked for when a program asks. None too on Windows, on sockets that are bound to one address or
+        connected, and when the adapter is gone.
+        """
+        return self._arrival.network_adapter
 
     def __repr__(self) -> str:
         """Show the sender and the size, or the error."""

@@ -226,7 +226,7 @@ class DatagramSocket(Closing):
 
         Raises:
             IllegalMethodCallError: the socket is connected, or is being bound or connected, or the pair has a
-                local half and the socket is bound.
+                local half and the socket is bound, or ``control.multicast_only`` is set.
             InvalidArgumentError: no host, no service, a port out of range.
             ObjectClosedError: the socket was closed.
 
@@ -236,6 +236,10 @@ class DatagramSocket(Closing):
         self._link.check_settled("connect_async")
         if self._link.peer is not None:
             raise IllegalMethodCallError("connect_async: the socket is connected already")
+        if self._link.control.multicast_only:
+            raise IllegalMethodCallError(
+                "connect_async: the socket shares its port (control.multicast_only) and has no peer"
+            )
         return self._link.open(self._do_connect(target), "connect")
 
     def _target(self, action: str, arguments: tuple[Any, ...]) -> _Target:
@@ -300,7 +304,8 @@ class DatagramSocket(Closing):
 
         Returns:
             An operation that yields the stream; it fails with HOST_NOT_FOUND and its like, and with
-            E_ILLEGAL_METHOD_CALL on a socket that is connected to somebody else.
+            E_ILLEGAL_METHOD_CALL on a socket that is connected to somebody else, and for the address of one
+            machine with ``control.multicast_only``.
 
         Raises:
             IllegalMethodCallError: the pair has a local half, and the socket is bound or being bound.

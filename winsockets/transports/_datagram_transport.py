@@ -18,7 +18,7 @@ from winsockets.foundation import Limits
 from winsockets.networking._address import Address
 from winsockets.transports._datagram_segments import accept_coalesced, divided, segment_size
 from winsockets.transports._datagram_sending import DatagramSending, describe_name
-from winsockets.transports._packet_info import ANCILLARY_SIZE, Ancillary, ask_for_destination
+from winsockets.transports._packet_info import ANCILLARY_SIZE, Ancillary, ask_for_details
 
 __all__ = ["DatagramTransport", "IDatagramReceiver"]
 
@@ -98,7 +98,7 @@ class DatagramTransport(DatagramSending):
         self._coalesces = limits.datagram_size <= _LARGEST and accept_coalesced(skt)
         self._note_local()
         if self._wants_destination:
-            ask_for_destination(skt)
+            ask_for_details(skt)
         reactor.addReader(self)
 
     def _note_local(self) -> None:
