@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, cast
 
 from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectBindError, NoProtocol
+from twisted.internet.error import ConnectBindError, NoProtocol, getConnectError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -81,6 +82,19 @@ class ClientTransport(StreamTransport, tcp.Client):
             skt.close()
             raise
         return skt
+
+    def connectionLost(self, reason: Failure) -> None:
+        """End the connection, or the attempt to make it.
+
+        When the network says that there is no way, before the system waits for an answer, poll-like reactors
+        see an error and no more, and take it for a clean end.
+        """
+        if not self.connected and hasattr(self, "socket"):
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                self.failIfNotConnected(getConnectError((number, os.strerror(number))))
+                return
+        super().connectionLost(reason)
 
     def failIfNotConnected(self, err: Any) -> None:
         """Tell the attempt that there is no connection, and why."""
