@@ -50,6 +50,8 @@ def test_every_wish_reaches_the_system(skt):
     assert hops(skt) == 3
     assert skt.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) in {20_000, 40_000}, "Linux doubles it"
     assert traffic_class(skt) >> 2 == 46, "expedited forwarding, RFC 3246"
+    if hasattr(socket, "SO_PRIORITY"):
+        assert skt.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) == 6, "interactive, linux/pkt_sched.h"
 
 
 @pytest.mark.parametrize("limit", [1, 64, 128, 255])

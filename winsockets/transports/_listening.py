@@ -23,7 +23,7 @@ from winsockets.networking._resolution import resolve
 from winsockets.transports._adapter_binding import addresses_of, confines, within_adapter
 from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
-from winsockets.transports._socket_options import StreamOptions
+from winsockets.transports._socket_options import StreamOptions, set_low_latency
 from winsockets.transports._stream_protocol import StreamProtocol
 from winsockets.transports._stream_transport import ServerTransport
 
@@ -210,6 +210,9 @@ class ListeningPort(tcp.Port):
         if sys.platform == "win32":
             # Linux and the BSDs give an accepted socket the options of the listening one.
             self._options.apply(skt)
+        elif self._options.low_latency:
+            # But Linux not its priority.
+            set_low_latency(skt)
         # Our own factory does not look at the address.
         peer = None if type(self.factory) is StreamFactory else self._buildAddr(address)
         protocol = cast(Any, self.factory).buildProtocol(peer)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from winsockets.networking import NetworkAdapter
 from winsockets.transports._adapter_binding import bind_to_adapter
 
-__all__ = ["StreamOptions", "set_hop_limit"]
+__all__ = ["StreamOptions", "set_hop_limit", "set_low_latency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class StreamOptions:
         keep_alive: SO_KEEPALIVE.
         hop_limit: IP_TTL or IPV6_UNICAST_HOPS, 1 to 255; None leaves the system's default.
         send_buffer: SO_SNDBUF in bytes; None leaves the system's default (and its tuning).
-        low_latency: IP_TOS or IPV6_TCLASS for expedited forwarding, where a program may ask for that.
+        low_latency: IP_TOS or IPV6_TCLASS for expedited forwarding, and SO_PRIORITY, where a program may ask
+            for that.
         adapter: the network adapter to connect or listen through (SO_BINDTODEVICE, IP_BOUND_IF,
             IP_UNICAST_IF); None leaves that to the system.
     """
@@ -65,12 +66,15 @@ def set_hop_limit(skt: socket.socket, hops: int) -> None:
 
 
 _EXPEDITED_FORWARDING = 46 << 2
+_INTERACTIVE = 6  # TC_PRIO_INTERACTIVE, the highest that needs no right: linux/pkt_sched.h
 
 
 def set_low_latency(skt: socket.socket) -> None:
-    """Mark packets for expedited forwarding where the system lets a program do so.
+    """Mark packets for expedited forwarding, and put them first in this machine's own queues.
 
-    Source: RFC 3246; ip(7) IP_TOS, ipv6(7) IPV6_TCLASS.
+    Where the system lets a program do so; on Linux the queues count bands (pfifo_fast) or mark classes by it.
+
+    Source: RFC 3246; ip(7) IP_TOS, ipv6(7) IPV6_TCLASS; socket(7) SO_PRIORITY.
     """
     # Windows ignores the option and macOS may refuse it; a wish that is not granted is no error.
     with suppress(OSError):
@@ -78,3 +82,6 @@ def set_low_latency(skt: socket.socket) -> None:
             skt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED_FORWARDING)
         elif skt.family == socket.AF_INET:
             skt.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED_FORWARDING)
+        if hasattr(socket, "SO_PRIORITY"):
+            # Last: Linux makes a lower one of the type of service.
+            skt.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _INTERACTIVE)
