@@ -1,92 +1,32 @@
-"""The programs of docs/examples against each other, and against nc and socat."""
+"""The programs of docs/examples that came from C#, against each other, and against nc and socat."""
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-import winsockets
+from tests.examples.programs import (
+    ENVIRONMENT,
+    EXAMPLES,
+    PATIENCE,
+    Program,
+    example,
+    run,
+    running,
+    server,
+    socat,
+    until,
+)
 from winsockets.testing import CertificateAuthority, certificate_pem
-
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(winsockets.__file__).parents[1])}
-PATIENCE = 60
-"""Seconds after which a process that hangs is ended; none takes nearly that long."""
-
-Program = Callable[[str], str]
-
-
-@contextmanager
-def running(*line: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """A process with pipes for everything, ended in any case."""
-    process = subprocess.Popen(
-        line,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
-    limit = threading.Timer(PATIENCE, process.kill)
-    limit.start()
-    try:
-        yield process
-    finally:
-        limit.cancel()
-        process.kill()
-        process.communicate()
-
-
-def example(name: str, *arguments: str) -> tuple[str | Path, ...]:
-    """The command line of an example."""
-    return (sys.executable, EXAMPLES / name, *arguments)
-
-
-def run(*line: str | Path, given: str = "") -> str:
-    """Run a program to its end, which has to be a good one, and give what it printed."""
-    done = subprocess.run(
-        line, input=given, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
-
-
-@contextmanager
-def server(name: str, *arguments: str) -> Iterator[str]:
-    """An example that serves; gives the port that it names when it is ready."""
-    with running(*example(name, *arguments)) as process:
-        words = until(process.stdout, "listening on port ", process).split()
-        yield words[-1]
-
-
-def until(lines: IO[str] | None, mark: str, process: subprocess.Popen[str]) -> str:
-    """Read up to the line with a mark in it."""
-    assert lines is not None
-    for line in lines:
-        if mark in line:
-            return line
-    process.wait(PATIENCE)
-    rest = process.stderr.read() if process.stderr is not None else ""
-    pytest.fail(f"{process.args} ended without {mark!r}: {rest}")
-
-
-@contextmanager
-def socat(require_program: Program, *addresses: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A socat that waits for somebody; gives it and its port."""
-    with running(require_program("socat"), "-d", "-d", *addresses) as process:
-        ready = until(process.stderr, "listening on" if "LISTEN" in addresses[0] else "receiving on", process)
-        yield process, ready.strip().rpartition(":")[2]
 
 
 @pytest.fixture
