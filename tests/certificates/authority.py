@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -75,6 +75,15 @@ def as_version_1(entity: Entity) -> x509.Certificate:
     signature = entity.key.sign(signed, ec.ECDSA(hashes.SHA256()))
     whole = signed + signature_algorithm + der_element(0x03, b"\0" + signature)
     return x509.load_der_x509_certificate(der_element(0x30, whole))
+
+
+def signed_with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
+    """The same certificate, signed as nobody should: cryptography's builder does not make such signatures."""
+    sha256, sha1 = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010105")
+    der = certificate.public_bytes(Encoding.DER).replace(sha256, sha1)
+    signed = certificate.tbs_certificate_bytes.replace(sha256, sha1)
+    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
+    return x509.load_der_x509_certificate(der[: -len(signature)] + signature)
 
 
 class Entity:

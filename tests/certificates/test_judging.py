@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from OpenSSL import crypto
 
 from tests.certificates.authority import (
@@ -26,6 +24,7 @@ from tests.certificates.authority import (
     expected_usages,
     key_usage,
     rsa_key,
+    signed_with_sha1,
     with_unknown_key,
     with_unknown_signature,
 )
@@ -283,15 +282,6 @@ def test_a_key_or_a_signature_of_an_unknown_kind_is_an_error() -> None:
     assert find_problems(Path((unknown,), is_trusted=True), NOON) == {Result.OTHER_ERRORS}
     strange = with_unknown_signature(ROOT.authority().x509)
     assert find_problems(Path((strange, ROOT.x509), is_trusted=True), NOON) == {Result.OTHER_ERRORS}
-
-
-def signed_with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
-    """The same certificate, signed as nobody should: cryptography's builder does not make such signatures."""
-    sha256, sha1 = bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d010105")
-    der = certificate.public_bytes(Encoding.DER).replace(sha256, sha1)
-    signed = certificate.tbs_certificate_bytes.replace(sha256, sha1)
-    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
-    return x509.load_der_x509_certificate(der[: -len(signature)] + signature)
 
 
 def test_a_weak_signature_is_an_error() -> None:

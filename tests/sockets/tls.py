@@ -191,17 +191,25 @@ async def failure_of(operation: Any) -> SocketException:
 
 @asynccontextmanager
 async def peer_server(
-    certificate: Certificate,
+    certificate: Certificate | None,
     talk: Callable[[ssl.SSLSocket], Any] = lambda peer: peer.recv(1),
     prepare: Callable[[ssl.SSLContext], object] = lambda context: None,
     times: int = 1,
 ) -> AsyncIterator[tuple[int, Deferred[list[Any]]]]:
-    """Python's own TLS as the server, in a thread: its port, and what it gets out of each connection."""
+    """Python's own TLS as the server, in a thread: its port, and what it gets out of each connection.
+
+    Args:
+        certificate: what it shows; None if ``prepare`` loads one.
+        talk: what it does with a connection.
+        prepare: changes its context.
+        times: how many connections it serves.
+    """
     with TemporaryDirectory() as folder, listening(HOST) as (server, port):
-        path = Path(folder, "server.pem")
-        path.write_bytes(certificate_pem(certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        if certificate is not None:
+            path = Path(folder, "server.pem")
+            path.write_bytes(certificate_pem(certificate))
+            context.load_cert_chain(path)
         prepare(context)
 
         def serve() -> list[Any]:

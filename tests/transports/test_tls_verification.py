@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from twisted.logger import globalLogPublisher
 
+from tests.certificates.authority import AUTHORITY, Entity
 from tests.transports.tls import (
     HOST,
     Pair,
@@ -46,6 +48,22 @@ def expired() -> Certificate:
     return certificate(issued(HOST, not_before=LONG_AGO, not_after=LONG_AGO + datetime.timedelta(days=9)))
 
 
+VALID: Any = {
+    "start": datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC),
+    "end": datetime.datetime(3000, 1, 1, tzinfo=datetime.UTC),
+}
+CAREFUL = Entity.root(**VALID)
+
+
+@cache
+def outside() -> Certificate:
+    """A certificate for HOST from an authority that may issue for other names only."""
+    others = x509.NameConstraints([x509.DNSName("other.example")], None)
+    authority = CAREFUL.authority("Constrained", (AUTHORITY,), (others,), **VALID)
+    server = authority.server(HOST, **VALID)
+    return Certificate.load_pem(server.pem + authority.pem + server.key_pem())
+
+
 def shaken(server: Certificate, host: str = HOST, ignorable: Any = (), **trust: Any) -> Pair:
     """A pair after its handshake, good or bad."""
     pair = Pair(client_context(**trust).for_host(host, "1", ignorable), server_context(certificate=server))
@@ -56,6 +74,13 @@ def shaken(server: Certificate, host: str = HOST, ignorable: Any = (), **trust: 
 OF_ANOTHER = {"exclusive_trust_roots": (root("another"),)}
 WRONG = {
     "another name": (lambda: certificate(issued("other.example")), {}, {R.INVALID_NAME}, 25),
+    # OpenSSL finds this one when it has said yes to everything already.
+    "a name that its authority may not give": (
+        outside,
+        {"exclusive_trust_roots": (CAREFUL.certificate,)},
+        {R.INVALID_NAME},
+        25,
+    ),
     "expired": (expired, {}, {R.EXPIRED}, 23),
     "unknown root": (lambda: certificate(issued()), OF_ANOTHER, {R.INCOMPLETE_CHAIN}, 24),
     "all of it": (

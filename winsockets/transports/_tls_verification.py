@@ -86,7 +86,7 @@ class PeerVerification:
         self._ignorable = ignorable
         self._chain: dict[int, X509] = {}
         self._problems: list[CertificateProblem] = []
-        self._accepted = False
+        self._judged = False
         self._failure: Exception | None = None
 
     @property
@@ -97,7 +97,7 @@ class PeerVerification:
     @property
     def accepted(self) -> bool:
         """Whether the certificate was judged, and good enough."""
-        return self._accepted
+        return self._judged and self._failure is None and self._ignorable.issuperset(self.results)
 
     @property
     def problems(self) -> tuple[CertificateProblem, ...]:
@@ -133,23 +133,22 @@ class PeerVerification:
     def judge(self, certificate: X509, code: int, depth: int, ok: int) -> bool:
         """Hear from OpenSSL about one certificate, and say whether to go on.
 
-        It tells errors first, as it finds them, then each certificate from the root down to the peer's own
-        without an error: that last time everything is known, and it is decided. A client is refused with its
-        first error. Whatever is raised here refuses the peer.
+        It tells errors as it finds them, and each certificate from the root down to the peer's own without an
+        error. After that it tells but what is against the names that an authority is constrained to. A client
+        is refused with its first error. Whatever is raised here refuses the peer.
         """
         try:
             self._chain[depth] = certificate
             if not ok:
                 self._problems.append(CertificateProblem(result_of_verification_error(code), code, depth))
                 # Nobody asks for all that is wrong with a client; refused at once, it gets the alert for it.
-                return self._host is not None
+                return self._host is not None and (self.accepted or not self._judged)
             if depth:
                 return True
             self._look_at(certificate)
-            self._accepted = self._failure is None and self._ignorable.issuperset(self.results)
-            return self._accepted
+            self._judged = True
+            return self.accepted
         except Exception as problem:
-            self._accepted = False
             self._failure = problem
             _log.failure("The verification of a TLS peer's certificate failed; the peer is refused")
             return False
@@ -157,7 +156,7 @@ class PeerVerification:
     def accept_again(self, certificate: X509) -> None:
         """Take the certificate that was accepted when the session began that goes on."""
         self._chain = {0: certificate}
-        self._accepted = True
+        self._judged = True
 
     def _look_at(self, certificate: X509) -> None:
         """Check what OpenSSL does not: that every part can be read, and the name."""
@@ -207,7 +206,7 @@ class PeerVerification:
     def __repr__(self) -> str:
         """Show the outcome."""
         found = ", ".join(result.name for result in self.results) or "nothing wrong"
-        return f"<PeerVerification {'accepted' if self._accepted else 'not accepted'}: {found}>"
+        return f"<PeerVerification {'accepted' if self.accepted else 'not accepted'}: {found}>"
 
 
 def _read(certificate: X509) -> x509.Certificate:
