@@ -364,8 +364,8 @@ def test_sockets_are_prepared_over_both_transports(reactor, liar):
     """As binding to an adapter wants it, before they are connected."""
     prepared = []
 
-    def prepare(skt):
-        prepared.append(skt.type)
+    def prepare(skt, server):
+        prepared.append((skt.type, server))
         with pytest.raises(OSError, match=os.strerror(errno.ENOTCONN)):
             skt.getpeername()
 
@@ -376,20 +376,20 @@ def test_sockets_are_prepared_over_both_transports(reactor, liar):
     reactor.serve(lambda: not reactor.writers)
     connection.sendall(framed(answer_to(read_query(connection), RIGHT)))
     assert asking.outcome() == FOUND
-    assert prepared == [socket.SOCK_DGRAM, socket.SOCK_STREAM]
+    assert prepared == [(socket.SOCK_DGRAM, liar.address), (socket.SOCK_STREAM, liar.address)]
 
 
 def test_what_cannot_be_prepared_is_a_failure(reactor, liar):
     """An adapter that is gone, over UDP and over TCP."""
 
-    def refuse(skt):
+    def refuse(skt, server):
         raise OSError(errno.ENODEV, "no such adapter")
 
     assert "no such adapter" in str(Asking(reactor, liar, prepare=refuse).problem())
 
-    def refuse_streams(skt):
+    def refuse_streams(skt, server):
         if skt.type == socket.SOCK_STREAM:
-            refuse(skt)
+            refuse(skt, server)
 
     limits = replace(DEFAULT_LIMITS, name_server_rounds=1)
     asking = Asking(reactor, liar, prepare=refuse_streams, limits=limits)
@@ -403,7 +403,7 @@ def test_what_cannot_be_prepared_is_a_failure(reactor, liar):
 def test_no_descriptor_is_told_as_that(reactor, liar):
     """It is nothing that another server could help with."""
 
-    def refuse(skt):
+    def refuse(skt, server):
         raise OSError(errno.EMFILE, "none left")
 
     assert Asking(reactor, liar, prepare=refuse).problem().status is SocketErrorStatus.TOO_MANY_OPEN_FILES

@@ -15,6 +15,7 @@ from winsockets.errors import ConnectionTimedOutError, InvalidArgumentError
 from winsockets.foundation import Limits
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions
 from winsockets.networking._address import Address
+from winsockets.networking._destination import destination
 from winsockets.networking._pairing import (
     as_sort_options,
     get_endpoint_pairs,
@@ -48,7 +49,7 @@ def found(*answers, **arguments):
     """The pairs toward a name with these addresses."""
     results = []
     coroutine = get_endpoint_pairs(
-        HostName("host.example"), 80, reactor=Reactor(Resolver(*answers)), transport="tcp", **arguments
+        destination(HostName("host.example"), "80", "tcp"), reactor=Reactor(Resolver(*answers)), **arguments
     )
     Deferred.fromCoroutine(coroutine).addBoth(results.append)
     return results[0]
@@ -136,7 +137,9 @@ def test_the_limits_hold():
     reactor = Reactor(Resolver(answers=False))
     results = []
     coroutine = get_endpoint_pairs(
-        HostName("host.example"), 80, reactor=reactor, transport="udp", limits=Limits(resolve_timeout=3.0)
+        destination(HostName("host.example"), "80", "udp"),
+        reactor=reactor,
+        limits=Limits(resolve_timeout=3.0),
     )
     Deferred.fromCoroutine(coroutine).addErrback(results.append)
     reactor.advance(3.0)

@@ -365,4 +365,4 @@ def test_a_value_that_is_not_acceptable_is_refused_at_once(make, words):
 def test_a_service_that_nobody_knows_is_refused_at_once():
     """As StreamSocket does."""
     with pytest.raises(UnknownServiceError, match="no-such-service"):
-        StreamClientEndpoint(None, "a", "no-such-service")
+        StreamClientEndpoint(None, "192.0.2.1", "no-such-service")

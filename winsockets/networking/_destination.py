@@ -15,10 +15,18 @@ from winsockets.networking._kinds import HostNameType
 from winsockets.networking._quoting import quoted
 from winsockets.networking._services import Transport, remote_port
 
-__all__ = ["Destination", "destination"]
+__all__ = ["Destination", "destination", "is_local"]
 
 # What has a place in the name of an SRV record.
 _SERVICE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+def is_local(host: HostName) -> bool:
+    """Whether a name is this machine's own, which no name server is asked about.
+
+    Source: RFC 6761 section 6.3.
+    """
+    return host.canonical_name.rpartition(".")[2] == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def destination(
     Raises:
         InvalidArgumentError: the name is empty, "0", out of range, or cannot be a service name.
         UnknownServiceError: the services file does not know the name, and no SRV record can: the host is an
-            address, or the name is none that DNS has.
+            address or ``localhost``, or the name is none that DNS has.
 
     Source: WinRT StreamSocket.ConnectAsync, DatagramSocket.ConnectAsync; RFC 2782.
     """
@@ -73,7 +81,7 @@ def destination(
             host, service_name, transport, remote_port(service_name, transport, getservbyname=getservbyname)
         )
     except UnknownServiceError as problem:
-        if host.type is not HostNameType.DOMAIN_NAME:
+        if host.type is not HostNameType.DOMAIN_NAME or is_local(host):
             raise
         if _SERVICE.fullmatch(service_name):
             with suppress(ValueError):

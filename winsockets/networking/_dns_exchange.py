@@ -20,8 +20,8 @@ from winsockets.networking._address import Address
 
 __all__ = ["DatagramExchange", "Prepare", "StreamExchange"]
 
-Prepare = Callable[[socket.socket], None]
-"""What a new socket goes through before it is connected; raises OSError to refuse."""
+Prepare = Callable[[socket.socket, Address], None]
+"""What a new socket goes through before it is connected to an address; raises OSError to refuse."""
 
 _RECEIVES_PER_TURN = 16
 _LARGEST = 65_535
@@ -66,7 +66,7 @@ class DatagramExchange:
         try:
             self._socket.setblocking(False)
             if prepare is not None:
-                prepare(self._socket)
+                prepare(self._socket, server)
             self._socket.connect(server.sockaddr)
             self._socket.send(query)
         except BaseException:
@@ -178,6 +178,7 @@ class StreamExchange:
 
 class _Client(tcp.Client):
     def __init__(self, server: Address, exchange: StreamExchange, reactor: Any, prepare: Prepare | None):
+        self._server = server
         self._prepare = prepare
         tcp.Client.__init__(self, server.host, server.port, None, exchange, reactor)
 
@@ -187,7 +188,7 @@ class _Client(tcp.Client):
         skt: socket.socket = base.createInternetSocket()
         try:
             if self._prepare is not None:
-                self._prepare(skt)
+                self._prepare(skt, self._server)
         except OSError as problem:
             skt.close()
             # Twisted takes number and text from the arguments, which the subclasses of OSError need not have.

@@ -19,7 +19,7 @@ from winsockets.errors import (
 )
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
-from winsockets.networking._destination import Destination
+from winsockets.networking._destination import Destination, is_local
 from winsockets.networking._dns_exchange import Prepare
 from winsockets.networking._dns_lookup import ask
 from winsockets.networking._dns_message import (
@@ -149,7 +149,7 @@ class _Finder:
     async def addresses(self, target: _Target, wanted: Destination) -> list[Address]:
         host, port = target
         limits = self._limits
-        if not self._given or host.type is not HostNameType.DOMAIN_NAME or _is_local(host):
+        if not self._given or host.type is not HostNameType.DOMAIN_NAME or is_local(host):
             return await resolve(
                 host,
                 port,
@@ -197,10 +197,6 @@ class _Finder:
 def _address(record: object, port: int) -> Address:
     text = str(record)
     return Address.ipv6(text, port) if ":" in text else Address.ipv4(text, port)
-
-
-def _is_local(host: HostName) -> bool:
-    return host.canonical_name.rpartition(".")[2] == "localhost"
 
 
 def _usable(records: Iterable[ServiceRecord]) -> Iterator[_Target]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ __all__ = ["NameServer", "NameServers", "as_name_servers", "server_addresses", "
 NameServer = tuple[str, int]
 """The address of a name server, as text, and its port."""
 
-NameServers = Iterable[HostName | str | tuple[HostName | str, int | str]]
+NameServers = Sequence[HostName | str | tuple[HostName | str, int | str]]
 """Name servers as a program may give them."""
 
 _DNS_PORT = 53

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from winsockets.errors import InvalidArgumentError
 from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.networking._address import Address
+from winsockets.networking._destination import Destination
 from winsockets.networking._endpoint_pair import EndpointPair
 from winsockets.networking._hostname import HostName
 from winsockets.networking._kinds import HostNameSortOptions
+from winsockets.networking._locating import locate
+from winsockets.networking._name_servers import NameServer
 from winsockets.networking._ranking import local_host_toward, rank_endpoint_pairs
-from winsockets.networking._resolution import IResolvingReactor, resolve
-from winsockets.networking._services import Transport
 
 __all__ = ["as_sort_options", "get_endpoint_pairs", "sort_endpoint_pairs"]
 
@@ -63,24 +65,22 @@ def _differ_in_both(one: EndpointPair, other: EndpointPair) -> bool:
 
 
 async def get_endpoint_pairs(
-    host: HostName,
-    port: int,
+    wanted: Destination,
     *,
-    reactor: IResolvingReactor,
-    transport: Transport,
+    reactor: Any,
     sort_options: HostNameSortOptions = HostNameSortOptions.NONE,
     limits: Limits = DEFAULT_LIMITS,
+    name_servers: Sequence[NameServer] = (),
     local_host: Callable[[Address], HostName | None] = local_host_toward,
 ) -> list[EndpointPair]:
-    """Find the pairs that lead to a host, the best first.
+    """Find the pairs that lead to a service of a host, the best first.
 
     Args:
-        host: the remote host.
-        port: the remote port.
-        reactor: gives resolver, time and threads.
-        transport: what the pairs are for.
-        sort_options: see `sort_endpoint_pairs`.
-        limits: ``resolve_timeout`` and ``max_addresses`` count here.
+        wanted: the remote host and service.
+        reactor: as for `locate`.
+        sort_options: see `sort_endpoint_pairs`; the targets of a service stay in their order.
+        limits: as for `locate`.
+        name_servers: as for `locate`.
         local_host: finds the local address that goes with a remote one.
 
     Returns:
@@ -88,20 +88,16 @@ async def get_endpoint_pairs(
         where no way leads to the address at present.
 
     Raises:
-        SocketException: as `resolve`.
+        SocketException: as `locate`.
 
     Source: WinRT StreamSocket.GetEndpointPairsAsync, DatagramSocket.GetEndpointPairsAsync.
     """
-    addresses = await resolve(
-        host,
-        port,
-        reactor=reactor,
-        transport=transport,
-        timeout=limits.resolve_timeout,
-        max_addresses=limits.max_addresses,
-    )
-    pairs = [
-        EndpointPair(local_host(address), "", HostName(address.host), str(address.port))
-        for address in addresses
-    ]
-    return sort_endpoint_pairs(rank_endpoint_pairs(pairs, local_host=local_host), sort_options)
+    found = await locate(wanted, reactor=reactor, limits=limits, name_servers=name_servers)
+    pairs: list[EndpointPair] = []
+    for addresses in found:
+        of_target = [
+            EndpointPair(local_host(address), "", HostName(address.host), str(address.port))
+            for address in addresses
+        ]
+        pairs += sort_endpoint_pairs(rank_endpoint_pairs(of_target, local_host=local_host), sort_options)
+    return pairs

@@ -34,7 +34,8 @@ class Race:
     turn of a reactor); that changes nothing, and its connection is to be closed.
 
     Args:
-        addresses: where to, best first; at least one; `interleave` puts them in order.
+        addresses: where to, in the order in which to try them; at least one. `interleave` makes that of
+            one host's.
         delay: seconds between two attempts.
         max_parallel: how many attempts may be under way at once. When so many are silent the next one
             waits for one of them to fail.
@@ -54,7 +55,7 @@ class Race:
         max_parallel: int = DEFAULT_LIMITS.max_parallel_attempts,
         serialize: bool = False,
     ) -> None:
-        self.addresses = interleave(addresses)
+        self.addresses = tuple(addresses)
         """The addresses in the order in which they are tried."""
         self.winner: int | None = None
         """The attempt that succeeded."""

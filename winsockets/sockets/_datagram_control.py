@@ -19,6 +19,7 @@ from winsockets.sockets._settings import (
     hop_limit,
     limits,
     multicast_hop_limit,
+    name_servers,
     quality_of_service,
 )
 from winsockets.transports._datagram_transport import DatagramTransport
@@ -77,8 +78,8 @@ class DatagramSocketControl(Control):
     ``multicast_loopback`` and ``multicast_adapter``, which can be set any time and count for what is written
     afterwards.
 
-    Source: WinRT DatagramSocketControl; ``limits``, ``multicast_adapter``, ``multicast_loopback`` and
-    ``outbound_multicast_hop_limit`` are additions.
+    Source: WinRT DatagramSocketControl; ``limits``, ``multicast_adapter``, ``multicast_loopback``,
+    ``name_servers`` and ``outbound_multicast_hop_limit`` are additions.
     """
 
     __slots__ = ("_transports",)
@@ -115,6 +116,7 @@ class DatagramSocketControl(Control):
         "(SO_REUSEADDR; on the BSDs and macOS SO_REUSEPORT too, on Windows SO_REUSE_MULTICASTPORT). "
         "Default False.",
     )
+    name_servers = name_servers()
     outbound_multicast_hop_limit = multicast_hop_limit(_on_all(set_multicast_hop_limit))
     outbound_unicast_hop_limit = hop_limit("allowed", _on_all(set_hop_limit))
     quality_of_service = quality_of_service()

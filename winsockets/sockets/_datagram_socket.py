@@ -18,8 +18,11 @@ from winsockets.networking import (
     NetworkAdapter,
 )
 from winsockets.networking._address import Address, literal_address
+from winsockets.networking._destination import Destination, destination
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
+from winsockets.networking._locating import locate
+from winsockets.networking._name_servers import NameServers, as_name_servers
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
 from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
@@ -33,7 +36,7 @@ from winsockets.sockets._datagram_link import DatagramLink
 from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
 from winsockets.sockets._datagram_streams import DatagramOutputStream
 from winsockets.sockets._link import global_reactor
-from winsockets.transports._adapter_binding import as_adapter
+from winsockets.transports._adapter_binding import as_adapter, lookup_through
 from winsockets.transports._describe import describe_address
 
 __all__ = ["DatagramSocket"]
@@ -44,8 +47,7 @@ _NUMERIC = (HostNameType.IPV4, HostNameType.IPV6)
 class _Target(NamedTuple):
     """Where to connect or to send, and where from: a pair as it was when the call was made."""
 
-    host: HostName
-    port: int
+    wanted: Destination
     local_host: HostName | None
     local_port: int
 
@@ -216,9 +218,11 @@ class DatagramSocket(Closing):
     def connect_async(self, *arguments: Any) -> AsyncOperation[None]:
         """Fix the peer: ``(host, service)`` or ``(endpoint_pair)``.
 
-        No packet is sent: an absent peer shows later, as an event that raises CONNECTION_RESET_BY_PEER. Of
-        several addresses the peer's is the first that the system has a way to. A socket that was bound keeps
-        its port; datagrams of others that it has received but not delivered are dropped.
+        A service that is neither a port nor in the services file is one that SRV records of the host tell
+        about. No packet is sent to the peer: an absent one shows later, as an event that raises
+        CONNECTION_RESET_BY_PEER. Of several addresses the peer's is the first that the system has a way to. A
+        socket that was bound keeps its port; datagrams of others that it has received but not delivered are
+        dropped.
 
         Returns:
             An operation without a result; it fails with HOST_NOT_FOUND (also for a multicast address),
@@ -229,8 +233,10 @@ class DatagramSocket(Closing):
                 local half and the socket is bound, or ``control.multicast_only`` is set.
             InvalidArgumentError: no host, no service, a port out of range.
             ObjectClosedError: the socket was closed.
+            UnknownServiceError: the services file does not know the service, and the host is an address or
+                ``localhost``.
 
-        Source: WinRT DatagramSocket.ConnectAsync.
+        Source: WinRT DatagramSocket.ConnectAsync; RFC 2782.
         """
         target = self._target("connect_async", arguments)
         self._link.check_settled("connect_async")
@@ -253,17 +259,16 @@ class DatagramSocket(Closing):
         if self._link.transports and (pair.local_host_name is not None or pair.local_service_name):
             raise IllegalMethodCallError(f"{action}: the socket is bound; leave the pair's local half empty")
         return _Target(
-            pair.remote_host_name,
-            remote_port(pair.remote_service_name, "udp"),
+            destination(pair.remote_host_name, pair.remote_service_name, "udp"),
             pair.local_host_name,
             local_port(pair.local_service_name, "udp"),
         )
 
     async def _do_connect(self, target: _Target) -> None:
-        addresses = await self._find(target.host, target.port)
+        addresses = await self._locate(target.wanted)
         if any(ip_address(address.host).is_multicast for address in addresses):
             raise NameResolutionError(
-                f"connect to {target.host}: a multicast group is no peer; to send to it use "
+                f"connect to {target.wanted.host}: a multicast group is no peer; to send to it use "
                 "get_output_stream_async"
             )
         self._link.connect(addresses, await self._find_local(target), target.local_port)
@@ -272,6 +277,17 @@ class DatagramSocket(Closing):
         if target.local_host is None:
             return []
         return await self._find(target.local_host, target.local_port)
+
+    async def _locate(self, wanted: Destination) -> list[Address]:
+        adapter = self._link.adapter
+        found = await locate(
+            wanted,
+            reactor=self._reactor,
+            limits=self._link.control.limits,
+            name_servers=as_name_servers(self._link.control.name_servers),
+            prepare=None if adapter is None else lookup_through(adapter),
+        )
+        return [address for addresses in found for address in addresses]
 
     def _find(self, host: HostName, port: int) -> Coroutine[Any, Any, list[Address]]:
         limits = self._link.control.limits
@@ -299,8 +315,9 @@ class DatagramSocket(Closing):
     def get_output_stream_async(self, *arguments: Any) -> AsyncOperation[DatagramOutputStream]:
         """Get a stream to one destination: ``(host, service)`` or ``(endpoint_pair)``.
 
-        Unicast, multicast and broadcast addresses are destinations. Datagrams leave from this socket's
-        port; the first write binds it if nothing else has. The local half of a pair binds it at once.
+        Unicast, multicast and broadcast addresses are destinations, and services as for ``connect_async``.
+        Datagrams leave from this socket's port; the first write binds it if nothing else has. The local half
+        of a pair binds it at once.
 
         Returns:
             An operation that yields the stream; it fails with HOST_NOT_FOUND and its like, and with
@@ -325,16 +342,16 @@ class DatagramSocket(Closing):
         if target.local_host is not None or target.local_port:
             self._link.check_settled("get_output_stream_async")
             return self._link.open(self._stream_from(target), "get_output_stream_async")
-        if target.host.type in _NUMERIC:
-            return self._stream_at_once(target.host, target.port)
+        if target.wanted.host.type in _NUMERIC:
+            return self._stream_at_once(target.wanted.host, target.wanted.port)
         return self._link.run(self._stream_to(target), "get_output_stream_async")
 
     async def _stream_to(self, target: _Target) -> DatagramOutputStream:
-        addresses = await self._find(target.host, target.port)
+        addresses = await self._locate(target.wanted)
         return DatagramOutputStream(self._link, self._link.choose(addresses))
 
     async def _stream_from(self, target: _Target) -> DatagramOutputStream:
-        addresses = await self._find(target.host, target.port)
+        addresses = await self._locate(target.wanted)
         sources = await self._find_local(target) or WILDCARDS
         destination = self._link.choose(addresses, {source.family for source in sources})
         self._link.bind(sources, target.local_port)
@@ -353,16 +370,18 @@ class DatagramSocket(Closing):
         remote_service_name: str | int,
         sort_options: HostNameSortOptions = HostNameSortOptions.NONE,
         /,
+        *,
+        name_servers: NameServers = (),
     ) -> AsyncOperation[list[EndpointPair]]:
-        """Find the addresses of a host as pairs, best first; see StreamSocket.get_endpoint_pairs_async.
+        """Find the addresses of a service as pairs, best first; see StreamSocket.get_endpoint_pairs_async.
 
         Source: WinRT DatagramSocket.GetEndpointPairsAsync.
         """
-        host = as_host_name(remote_host_name)
-        port = remote_port(as_service_name(remote_service_name), "udp")
+        wanted = destination(as_host_name(remote_host_name), as_service_name(remote_service_name), "udp")
         order = as_sort_options(sort_options)
+        servers = as_name_servers(name_servers)
         return AsyncOperation.run(
-            get_endpoint_pairs(host, port, reactor=global_reactor(None), transport="udp", sort_options=order)
+            get_endpoint_pairs(wanted, reactor=global_reactor(None), sort_options=order, name_servers=servers)
         )
 
     # Multicast groups

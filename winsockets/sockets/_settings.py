@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 from winsockets.errors import IllegalMethodCallError, InvalidArgumentError
 from winsockets.foundation import DEFAULT_LIMITS, Limits
+from winsockets.networking._name_servers import NameServers, as_name_servers
 from winsockets.sockets._kinds import SocketQualityOfService
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "hop_limit",
     "limits",
     "multicast_hop_limit",
+    "name_servers",
     "quality_of_service",
 ]
 
@@ -207,6 +209,18 @@ def limits() -> Setting[Limits]:
         return value
 
     return Setting(lambda: DEFAULT_LIMITS, check, "Bounds and deadlines (an addition to WinRT).")
+
+
+def name_servers() -> Setting[NameServers]:
+    """Make the name servers to ask."""
+    return Setting(
+        tuple,
+        lambda name, value: as_name_servers(value, name),
+        "Name servers to ask for services and for the addresses of names (an addition to WinRT): a list of "
+        'addresses, with a port or without ("192.0.2.53", "[2001:db8::53]:5353", ("192.0.2.53", 5353)). '
+        "Reads as a tuple of pairs. Empty (the default): services are asked for at the name servers of the "
+        "system, and names are resolved by its own resolver.",
+    )
 
 
 def count_or_none(doc: str) -> Setting[int | None]:

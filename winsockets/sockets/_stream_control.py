@@ -17,6 +17,7 @@ from winsockets.sockets._settings import (
     flag,
     hop_limit,
     limits,
+    name_servers,
     quality_of_service,
 )
 from winsockets.sockets._tls_properties import (
@@ -54,8 +55,8 @@ class StreamSocketControl(Control):
     on a plain connection, before ``upgrade_to_ssl_async``. After a failed connect everything can be set
     again. On an accepted socket everything is fixed.
 
-    Source: WinRT StreamSocketControl; ``limits`` and what is about trust, revocation lists, application
-    protocols and close_notify are additions.
+    Source: WinRT StreamSocketControl; ``limits``, ``name_servers`` and what is about trust, revocation
+    lists, application protocols and close_notify are additions.
     """
 
     __slots__ = ()
@@ -73,6 +74,7 @@ class StreamSocketControl(Control):
     keep_alive = flag(False, _KEEP_ALIVE)
     limits = limits()
     min_protection_level = protection_floor("handshake")
+    name_servers = name_servers()
     no_delay = flag(True, _NO_DELAY)
     outbound_buffer_size_in_bytes = buffer_size(
         socket.SOCK_STREAM, socket.SO_SNDBUF, _SEND_BUFFER, late="ignored"

@@ -16,10 +16,12 @@ from winsockets.errors import (
 )
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation, IClosable, Limits
 from winsockets.networking import EndpointPair, HostName, HostNameSortOptions, NetworkAdapter
+from winsockets.networking._destination import Destination, destination
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
+from winsockets.networking._name_servers import NameServers, as_name_servers
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
-from winsockets.networking._services import as_service_name, local_port, remote_port
+from winsockets.networking._services import as_service_name, local_port
 from winsockets.sockets._closing import Closing
 from winsockets.sockets._kinds import SocketProtectionLevel
 from winsockets.sockets._link import Link, global_reactor
@@ -196,9 +198,10 @@ class StreamSocket(Closing):
         the highest version, ``control.min_protection_level`` the lowest.
 
         Args:
-            arguments: a HostName (or str) and a service name: a port, as text or int, or a name from
-                the services file; and the NetworkAdapter to connect through. Or an EndpointPair, whose local
-                half says where to connect from.
+            arguments: a HostName (or str) and a service name: a port, as text or int, a name from the
+                services file, or else one that SRV records of the host tell about ("xmpp-client"); and the
+                NetworkAdapter to connect through. Or an EndpointPair, whose local half says where to connect
+                from.
 
         Returns:
             An operation without a result. It fails with the status of the attempt that tells most:
@@ -214,9 +217,10 @@ class StreamSocket(Closing):
                 below the floor, None for an adapter.
             IllegalMethodCallError: the socket is connecting, or was connected.
             ObjectClosedError: it was closed.
-            UnknownServiceError: the services file does not know the service.
+            UnknownServiceError: the services file does not know the service, and the host is an address or
+                ``localhost``. (Of a name the operation fails so, when no SRV record knows the service.)
 
-        Source: WinRT StreamSocket.ConnectAsync; RFC 8305; RFC 8446; RFC 9525.
+        Source: WinRT StreamSocket.ConnectAsync; RFC 2782; RFC 8305; RFC 8446; RFC 9525.
         """
         if len(arguments) == 1:
             return self._connect_pair(arguments[0], SocketProtectionLevel.PLAIN_SOCKET)
@@ -263,26 +267,22 @@ class StreamSocket(Closing):
             raise IllegalMethodCallError("connect_async: the socket is connecting already")
         if self._link.protocol is not None:
             raise IllegalMethodCallError("connect_async: the socket was connected before; make a new one")
-        port = remote_port(service, "tcp")
+        wanted = destination(host, service, "tcp")
         source = (local[0], local_port(local[1], "tcp"))
         creator = None
         if level is not SocketProtectionLevel.PLAIN_SOCKET:
-            creator = client_creator(self.control, host, port, level)
+            creator = client_creator(self.control, host, wanted.port or service, level)
         self.control._lock("while the socket is connecting")
         self.information._refused = None
         options = stream_options(self.control, adapter)
-        operation = AsyncOperation.run(
-            self._connect(host, service, port, source=source, options=options, creator=creator)
-        )
+        operation = AsyncOperation.run(self._connect(wanted, source=source, options=options, creator=creator))
         if not operation.called:
             self._connecting = operation
         return operation
 
     async def _connect(
         self,
-        host: HostName,
-        service: str,
-        port: int,
+        wanted: Destination,
         *,
         source: tuple[HostName | None, int],
         options: StreamOptions,
@@ -301,8 +301,7 @@ class StreamSocket(Closing):
             )
         try:
             reaching = reach(
-                host,
-                port,
+                wanted,
                 factory,
                 reactor=self._reactor,
                 options=options,
@@ -310,17 +309,18 @@ class StreamSocket(Closing):
                 serialize=self.control.serialize_connection_attempts,
                 local_host=source[0],
                 local_port=source[1],
+                name_servers=as_name_servers(self.control.name_servers),
             )
             protocol = await (reaching if creator is None else self._secured(reaching))
         except BaseException as problem:
             self._connecting = None
             if self._link.closed:
-                raise OperationAbortedError(f"connect to {host}: aborted by close") from problem
+                raise OperationAbortedError(f"connect to {wanted.host}: aborted by close") from problem
             self.control._unlock()
             raise
         self._connecting = None
         self.control._lock("after the socket was connected", upgradable=creator is None)
-        self.information._asked_for = (host, service)
+        self.information._asked_for = (wanted.host, wanted.service)
         self._link.connect(protocol)
 
     async def _secured(self, reaching: Coroutine[Any, Any, TlsLayer]) -> StreamProtocol:
@@ -453,28 +453,32 @@ class StreamSocket(Closing):
         remote_service_name: str | int,
         sort_options: HostNameSortOptions = HostNameSortOptions.NONE,
         /,
+        *,
+        name_servers: NameServers = (),
     ) -> AsyncOperation[list[EndpointPair]]:
-        """Find the addresses of a host as pairs for ``connect_async``, best first.
+        """Find the addresses of a service as pairs for ``connect_async``, best first.
 
         Args:
             remote_host_name: the host.
-            remote_service_name: the service; a name from the services file becomes its port.
+            remote_service_name: the service, as for ``connect_async``; the pairs have its ports.
             sort_options: OPTIMIZE_FOR_LONG_CONNECTIONS keeps the best addresses together; NONE alternates.
+            name_servers: whom to ask (an addition to WinRT); see ``StreamSocketControl.name_servers``.
 
         Returns:
-            One pair for each address, the local half filled in.
+            One pair for each address, the local half filled in. With SRV records those of the preferred
+            target come first.
 
         Raises:
             InvalidArgumentError: no host or no service, or options that mean nothing.
+            UnknownServiceError: as for ``connect_async``.
 
         Source: WinRT StreamSocket.GetEndpointPairsAsync.
         """
-        host = as_host_name(remote_host_name)
-        service = as_service_name(remote_service_name)
-        port = remote_port(service, "tcp")
+        wanted = destination(as_host_name(remote_host_name), as_service_name(remote_service_name), "tcp")
         order = as_sort_options(sort_options)
+        servers = as_name_servers(name_servers)
         return AsyncOperation.run(
-            get_endpoint_pairs(host, port, reactor=global_reactor(None), transport="tcp", sort_options=order)
+            get_endpoint_pairs(wanted, reactor=global_reactor(None), sort_options=order, name_servers=servers)
         )
 
     def __repr__(self) -> str:

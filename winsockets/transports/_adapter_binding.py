@@ -19,12 +19,14 @@ from winsockets.errors import (
 from winsockets.networking import NetworkAdapter
 from winsockets.networking._adapter import current_interface
 from winsockets.networking._address import Address
+from winsockets.networking._dns_exchange import Prepare
 
 __all__ = [
     "addresses_of",
     "as_adapter",
     "bind_to_adapter",
     "confines",
+    "lookup_through",
     "routing_option",
     "within_adapter",
 ]
@@ -70,6 +72,19 @@ def bind_to_adapter(skt: socket.socket, adapter: NetworkAdapter) -> None:
             _route(skt, adapter)
     except OSError as problem:
         raise _refusal(problem, adapter) from problem
+
+
+def lookup_through(adapter: NetworkAdapter) -> Prepare:
+    """Make what lets a question to a name server leave through one adapter only.
+
+    A name server on this machine is behind no adapter: it is asked as ever.
+    """
+
+    def prepare(skt: socket.socket, server: Address) -> None:
+        if not ipaddress.ip_address(server.host).is_loopback:
+            bind_to_adapter(skt, adapter)
+
+    return prepare
 
 
 def confines(adapter: NetworkAdapter) -> bool:

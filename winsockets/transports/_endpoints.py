@@ -18,8 +18,10 @@ from zope.interface import implementer
 from winsockets.errors import InvalidArgumentError, SocketException, translate
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation, Limits
 from winsockets.networking import HostName
+from winsockets.networking._destination import destination
 from winsockets.networking._hostname import as_host_name
-from winsockets.networking._services import as_service_name, local_port, remote_port
+from winsockets.networking._name_servers import NameServers, as_name_servers
+from winsockets.networking._services import as_service_name, local_port
 from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
 from winsockets.transports._listening import LARGEST_BACKLOG, ListeningPort, StreamFactory, listen_on
@@ -39,16 +41,19 @@ class StreamClientEndpoint:
     Args:
         reactor: an IReactorFDSet, IReactorTime and IReactorPluggableNameResolver.
         host: a name or an address.
-        port: 1 to 65535, or a name from the services file.
+        port: 1 to 65535, a name from the services file, or the name of a service that SRV records of the
+            host tell about.
         bind_address: the local address to connect from, or a name that has it; None leaves it to the system.
         options: what the socket is set to before it connects, and the network adapter it goes through.
         limits: ``resolve_timeout``, ``connect_timeout`` and what else bounds connecting; and ``read_size``.
+        name_servers: whom to ask for services and addresses, as for ``StreamSocketControl.name_servers``.
 
     Raises:
-        InvalidArgumentError: no host, or no port.
-        UnknownServiceError: the services file does not know the name.
+        InvalidArgumentError: no host, or no port, or a name server is none.
+        UnknownServiceError: the services file does not know the name, and the host is an address or
+            ``localhost``.
 
-    Source: IStreamClientEndpoint; RFC 8305.
+    Source: IStreamClientEndpoint; RFC 8305; RFC 2782.
     """
 
     def __init__(
@@ -60,13 +65,14 @@ class StreamClientEndpoint:
         bind_address: HostName | str | None = None,
         options: StreamOptions = _DEFAULT_OPTIONS,
         limits: Limits = DEFAULT_LIMITS,
+        name_servers: NameServers = (),
     ) -> None:
         self._reactor = reactor
-        self._host = as_host_name(host, "host")
-        self._port = remote_port(as_service_name(port, "port"), "tcp")
+        self._wanted = destination(as_host_name(host, "host"), as_service_name(port, "port"), "tcp")
         self._bind_address = as_host_name(bind_address, "bind_address") if bind_address is not None else None
         self._options = options
         self._limits = limits
+        self._name_servers = as_name_servers(name_servers)
 
     def connect(self, protocolFactory: Any) -> AsyncOperation[Any]:
         """Connect a protocol.
@@ -81,19 +87,19 @@ class StreamClientEndpoint:
         """
         return AsyncOperation.run(
             reach(
-                self._host,
-                self._port,
+                self._wanted,
                 protocolFactory,
                 reactor=self._reactor,
                 options=self._options,
                 limits=self._limits,
                 local_host=self._bind_address,
+                name_servers=self._name_servers,
             )
         )
 
     def __repr__(self) -> str:
         """Show where to."""
-        return f"<StreamClientEndpoint to {describe_address(str(self._host), self._port)}>"
+        return f"<StreamClientEndpoint to {self._wanted}>"
 
 
 @implementer(IStreamServerEndpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from socket import AF_INET
 from typing import Any
 
@@ -11,18 +12,20 @@ from winsockets.errors import SocketErrorStatus, SocketException
 from winsockets.foundation import Limits
 from winsockets.networking import HostName
 from winsockets.networking._address import Address
+from winsockets.networking._destination import Destination
+from winsockets.networking._locating import locate
+from winsockets.networking._name_servers import NameServer
+from winsockets.networking._racing import interleave
 from winsockets.networking._resolution import resolve
-from winsockets.transports._adapter_binding import within_adapter
+from winsockets.transports._adapter_binding import lookup_through, within_adapter
 from winsockets.transports._connecting import Connecting, connect_stream
-from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
 
 __all__ = ["reach"]
 
 
 async def reach(
-    host: HostName,
-    port: int,
+    wanted: Destination,
     factory: IProtocolFactory,
     *,
     reactor: Any,
@@ -31,12 +34,15 @@ async def reach(
     serialize: bool = False,
     local_host: HostName | None = None,
     local_port: int = 0,
+    name_servers: Sequence[NameServer] = (),
 ) -> Any:
-    """Connect a protocol to a host.
+    """Connect a protocol to a service of a host.
+
+    The addresses of a host are tried in turns of the families; the targets of a service one after the other,
+    in the order of ``locate``.
 
     Args:
-        host: where to.
-        port: 1 to 65535.
+        wanted: where to.
         factory: builds the protocol once there is a connection.
         reactor: an IReactorFDSet, IReactorTime and IReactorPluggableNameResolver.
         options: socket options.
@@ -44,42 +50,48 @@ async def reach(
         serialize: one attempt at a time.
         local_host: where to connect from; None leaves it to the system.
         local_port: which port to connect from; 0 for any.
+        name_servers: whom to ask; none for those of the system. The local host is looked up by the system.
 
     Returns:
         The protocol, connected.
 
     Raises:
-        SocketException: as ``resolve`` and ``connect_stream`` say; ADDRESS_FAMILY_NOT_SUPPORTED when the host
+        SocketException: as ``locate`` and ``connect_stream`` say; ADDRESS_FAMILY_NOT_SUPPORTED when the host
             has no address of the local address's family; E_INVALIDARG when one of the two has only addresses
             in zones of other adapters than ``options.adapter``.
     """
-    target = describe_address(str(host), port)
-
-    async def find(name: HostName, number: int) -> list[Address]:
-        found = await resolve(
-            name,
-            number,
+    adapter = options.adapter
+    found = await locate(
+        wanted,
+        reactor=reactor,
+        limits=limits,
+        name_servers=name_servers,
+        prepare=None if adapter is None else lookup_through(adapter),
+    )
+    addresses = [address for group in found for address in interleave(group)]
+    if adapter is not None:
+        addresses = within_adapter(addresses, adapter, f"connect to {wanted}")
+    sources: list[Address] = []
+    if local_host is not None:
+        sources = await resolve(
+            local_host,
+            local_port,
             reactor=reactor,
             timeout=limits.resolve_timeout,
             max_addresses=limits.max_addresses,
         )
-        if options.adapter is None:
-            return found
-        return within_adapter(found, options.adapter, f"connect to {target}")
-
-    addresses = await find(host, port)
-    local: Address | None = None
-    if local_host is not None:
-        local, addresses = _match(await find(local_host, local_port), addresses, host)
+        if adapter is not None:
+            sources = within_adapter(sources, adapter, f"connect to {wanted}")
     elif local_port:
         # The local port is bound in one family, that of the best address.
-        any_address = Address.ipv6("::", local_port)
-        if addresses[0].family == AF_INET:
-            any_address = Address.ipv4("0.0.0.0", local_port)
-        local, addresses = _match([any_address], addresses, host)
+        is_ipv4 = addresses[0].family == AF_INET
+        sources = [Address.ipv4("0.0.0.0", local_port) if is_ipv4 else Address.ipv6("::", local_port)]
+    local: Address | None = None
+    if sources:
+        local, addresses = _match(sources, addresses, wanted)
     how = Connecting(
         reactor=reactor,
-        target=target,
+        target=str(wanted),
         options=options,
         limits=limits,
         # Only one attempt at a time can have a certain local port.
@@ -89,13 +101,15 @@ async def reach(
     return await connect_stream(how, addresses, factory)
 
 
-def _match(sources: list[Address], addresses: list[Address], host: HostName) -> tuple[Address, list[Address]]:
+def _match(
+    sources: list[Address], addresses: list[Address], wanted: Destination
+) -> tuple[Address, list[Address]]:
     """Keep the remote addresses of the first local address's family that has any."""
     for source in sources:
         reachable = [address for address in addresses if address.family == source.family]
         if reachable:
             return source, reachable
     raise SocketException(
-        f"connect to {host}: it has no address of the family of the local address {sources[0].host}",
+        f"connect to {wanted.host}: it has no address of the family of the local address {sources[0].host}",
         status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
     )
