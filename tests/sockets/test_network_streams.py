@@ -13,8 +13,11 @@ import pytest_twisted
 
 from tests.networks import two_hosts
 from tests.sockets.crossing import FAMILIES, listening_in, read, stream_from
+from tests.sockets.datagrams import names
 from tests.sockets.streams import system_socket
 from tests.transports.loopback import limits
+from winsockets.errors import ConnectRefusedError
+from winsockets.networking import HostName
 from winsockets.sockets import SocketQualityOfService
 
 TCP = system.IPPROTO_TCP
@@ -151,3 +154,55 @@ async def test_low_latency_goes_first_in_the_queues_of_the_machine(family):
                     for end in (stream, accepted):
                         found = system_socket(end).getsockopt(system.SOL_SOCKET, system.SO_PRIORITY)
                         assert found == priority
+
+
+# Listening
+
+
+@pytest.mark.parametrize(("host", "family"), [("0.0.0.0", system.AF_INET), ("::", system.AF_INET6)])
+@pytest_twisted.ensureDeferred
+async def test_all_addresses_of_one_family_are_those_and_no_others(host, family):
+    """The other family may have a listener of its own on the same port."""
+    (missing,) = set(FAMILIES) - {family}
+    with two_hosts() as (one, other):
+        listener, connections, port = await listening_in(other, host)
+        async with listener:
+            async with await stream_from(one, other.address(family), port), await anext(connections):
+                pass
+            with pytest.raises(ConnectRefusedError):
+                await stream_from(one, other.address(missing), port)
+            another, others, _ = await listening_in(other, {"::": "0.0.0.0", "0.0.0.0": "::"}[host], port)
+            stream = await stream_from(one, other.address(missing), port)
+            async with another, stream, await anext(others):
+                pass
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_address_of_a_link_can_be_listened_on():
+    """With its zone by name or number; also without, where one adapter has it."""
+    with two_hosts() as (one, other):
+        here, there = one.ports[0], other.ports[0]
+        literal = there.link_local
+        for host in (f"{literal}%{there.name}", f"{literal}%{there.index}", literal):
+            listener, connections, port = await listening_in(other, host)
+            async with listener:
+                zone = f"%{here.index}"
+                async with await stream_from(one, literal + zone, port), await anext(connections) as accepted:
+                    assert accepted.information.local_address == HostName(f"{literal}%{there.index}")
+                    assert accepted.information.remote_address == HostName(f"{here.link_local}%{there.index}")
+                with pytest.raises(ConnectRefusedError):
+                    await stream_from(one, other.ipv6, port)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_name_of_a_machine_that_nobody_knows_is_all_its_addresses(monkeypatch):
+    """On one port, that of loopback not among them."""
+    monkeypatch.setattr(system, "gethostname", lambda: "other")
+    with names(), two_hosts() as (one, other):
+        listener, connections, port = await listening_in(other, "other")
+        async with listener:
+            for address in (other.ipv4, other.ipv6, f"{other.ports[0].link_local}%{one.ports[0].index}"):
+                async with await stream_from(one, address, port), await anext(connections):
+                    pass
+            with pytest.raises(ConnectRefusedError):
+                await stream_from(other, "127.0.0.1", port)

@@ -249,13 +249,14 @@ class StreamSocketListener(Closing):
         """Listen on the addresses of one local name.
 
         Args:
-            local_host_name: an address of this machine, or a name whose addresses are; None for all.
+            local_host_name: an address of this machine ("0.0.0.0" for all of IPv4, "::" for all of IPv6), or
+                a name whose addresses are, the machine's own for instance; None for all of both families.
             local_service_name: as for ``bind_service_name_async``.
             protection_level: likewise (an addition to WinRT).
 
         Returns:
             As ``bind_service_name_async``; CANNOT_ASSIGN_REQUESTED_ADDRESS for an address of another
-            machine.
+            machine, or of a group; E_INVALIDARG for one without a zone that several adapters have.
 
         Raises:
             SocketException: as ``bind_service_name_async``.

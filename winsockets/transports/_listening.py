@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 from winsockets.errors import AddressInUseError, SocketException, translate
 from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.networking import HostName, NetworkAdapter
-from winsockets.networking._resolution import resolve
-from winsockets.transports._adapter_binding import addresses_of, confines, within_adapter
+from winsockets.transports._adapter_binding import addresses_of, confines
 from winsockets.transports._admission import Admission
 from winsockets.transports._describe import describe_address
+from winsockets.transports._local_addresses import local_addresses
 from winsockets.transports._socket_options import StreamOptions, set_low_latency
 from winsockets.transports._stream_protocol import StreamProtocol
 from winsockets.transports._stream_transport import ServerTransport
@@ -260,19 +260,11 @@ async def listen_on(
         The listening ports, at least one.
 
     Raises:
-        SocketException: as ``resolve`` and ``listen_stream`` say; nothing listens.
+        SocketException: as ``local_addresses`` and ``listen_stream`` say; nothing listens.
     """
     interfaces: tuple[str, ...] = _ALL_INTERFACES
     if host is not None:
-        addresses = await resolve(
-            host,
-            port,
-            reactor=reactor,
-            timeout=limits.resolve_timeout,
-            max_addresses=limits.max_addresses,
-        )
-        if adapter is not None:
-            addresses = within_adapter(addresses, adapter, f"listen on {describe_address(str(host), port)}")
+        addresses = await local_addresses(host, port, reactor=reactor, limits=limits, adapter=adapter)
         interfaces = tuple(address.host for address in addresses)
     elif adapter is not None and not confines(adapter):
         interfaces = tuple(address.host for address in addresses_of(adapter))
