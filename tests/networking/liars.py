@@ -140,3 +140,38 @@ def _sockets(host):
         else:
             return datagrams, listener
     raise AssertionError("no port is free for both transports")
+
+
+class Zone:
+    """A name server that a SocketReactor serves, over UDP, from a table.
+
+    The table has (name, type): payloads, a response code, or None for silence. What is not in it has no data
+    if its name is, and does not exist otherwise. ``asked`` notes what was asked for.
+    """
+
+    def __init__(self, stack: ExitStack, reactor, table):
+        self._socket = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        self._socket.bind(("127.0.0.1", 0))
+        self.server = self._socket.getsockname()
+        self.address = Address.ipv4(*self.server)
+        self.table = table
+        self.asked = []
+        reactor.addReader(self)
+        stack.callback(reactor.removeReader, self)
+
+    def fileno(self):
+        """See IFileDescriptor."""
+        return self._socket.fileno()
+
+    def doRead(self):
+        """See IReadDescriptor."""
+        data, client = self._socket.recvfrom(65535)
+        query = dns.Message()
+        query.fromStr(data)
+        name, kind = query.queries[0].name.name.decode(), query.queries[0].type
+        self.asked.append((name, kind))
+        found = self.table.get((name, kind), 0 if name in {name for name, _ in self.table} else dns.ENAME)
+        if isinstance(found, int):
+            self._socket.sendto(answer_to(query, code=found, auth=1), client)
+        elif found is not None:
+            self._socket.sendto(answer_to(query, *found, auth=1), client)
