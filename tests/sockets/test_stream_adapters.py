@@ -19,7 +19,7 @@ from winsockets.errors import (
     InvalidArgumentError,
     SocketErrorStatus,
 )
-from winsockets.networking import NetworkAdapter
+from winsockets.networking import EndpointPair, NetworkAdapter
 from winsockets.sockets import SocketProtectionLevel, StreamSocket, StreamSocketListener
 
 PLAIN = SocketProtectionLevel.PLAIN_SOCKET
@@ -121,6 +121,19 @@ async def test_an_adapter_is_the_zone_of_the_hosts_on_its_link():
             expected = f"{literal}%{second.index} is not in the zone of the network adapter {first.name}"
             with pytest.raises(InvalidArgumentError, match=re.escape(expected)):
                 await started_in(here, StreamSocket().connect_async, host, port, PLAIN, first)
+
+
+@NEEDS_LINUX
+@pytest_twisted.ensureDeferred
+async def test_an_address_of_a_link_without_a_zone_is_asked_for_one():
+    """Of the peer, or of the local half: the system does not know which link; E_INVALIDARG."""
+    with two_cables() as (here, there):
+        far, near = there.ports[0].link_local, here.ports[0].link_local
+        for pair in (EndpointPair(None, "", far, "9"), EndpointPair(near, "", there.ipv6, "9")):
+            literal = near if pair.local_host_name is not None else far
+            with pytest.raises(InvalidArgumentError, match=f"{literal} is an address of one link") as caught:
+                await started_in(here, StreamSocket().connect_async, pair)
+            assert f"say which: {literal}%" in str(caught.value)
 
 
 @NEEDS_LINUX

@@ -26,6 +26,7 @@ __all__ = [
     "as_adapter",
     "bind_to_adapter",
     "confines",
+    "is_unzoned",
     "lookup_through",
     "routing_option",
     "within_adapter",
@@ -147,11 +148,15 @@ def within_adapter(addresses: Iterable[Address], adapter: NetworkAdapter, action
     return found
 
 
-def _scoped(address: Address, index: int) -> Address:
+def is_unzoned(address: Address) -> bool:
+    """Tell whether an address lacks the zone that it needs: it is one of a link (fe80::/10)."""
     if address.family != socket.AF_INET6 or address.scope_id:
-        return address
-    linked = ipaddress.ip_address(address.host).is_link_local
-    return Address.ipv6(address.host, address.port, index) if linked else address
+        return False
+    return ipaddress.ip_address(address.host).is_link_local
+
+
+def _scoped(address: Address, index: int) -> Address:
+    return Address.ipv6(address.host, address.port, index) if is_unzoned(address) else address
 
 
 def _check(adapter: NetworkAdapter) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from errno import EINVAL
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 
 from winsockets.errors import (
     ConnectionTimedOutError,
+    InvalidArgumentError,
     SocketErrorStatus,
     SocketException,
     translate,
@@ -24,6 +26,7 @@ from winsockets.errors import (
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
 from winsockets.networking._racing import Race, Step
+from winsockets.transports._adapter_binding import is_unzoned
 from winsockets.transports._describe import describe_address
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._stream_transport import StreamTransport
@@ -210,6 +213,11 @@ class _Connection:
         self.outcome.errback(problem)
 
 
+def _some_interface() -> str:
+    """Name an interface for an example, the last one: loopback is the first."""
+    return socket.if_nameindex()[-1][1]
+
+
 def _is_answer(error: SocketException) -> bool:
     return error.status is SocketErrorStatus.CONNECTION_REFUSED
 
@@ -284,7 +292,22 @@ class _Attempt:
         """Called by the transport when it is not connected."""
         connection = self._forget()
         if connection is not None:
-            connection.failed(self._index, translate(reason, self._action(connection.how, reason)))
+            problem = translate(reason, self._action(connection.how, reason))
+            if problem.errno == EINVAL:
+                problem = self._without_zone(connection.how, problem)
+            connection.failed(self._index, problem)
+
+    def _without_zone(self, how: Connecting, problem: SocketException) -> SocketException:
+        """Say what is invalid, where it is an address of a link of which nobody knows which link."""
+        for address in (self._address, how.local):
+            if address is not None and is_unzoned(address):
+                named = InvalidArgumentError(
+                    f"connect to {how.target}: {address.host} is an address of one link, and there may be "
+                    f"several; say which: {address.host}%{_some_interface()}"
+                )
+                named.__cause__ = problem.__cause__
+                return named
+        return problem
 
     def _action(self, how: Connecting, reason: Failure) -> str:
         action = f"connect to {how.target}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from winsockets.networking import HostName, NetworkAdapter, NetworkInformation
 from winsockets.networking._address import Address, literal_address
 from winsockets.networking._interfaces import Interface, interfaces
 from winsockets.networking._resolution import resolve
-from winsockets.transports._adapter_binding import within_adapter
+from winsockets.transports._adapter_binding import is_unzoned, within_adapter
 from winsockets.transports._describe import describe_address
 
 __all__ = ["listening_addresses", "local_addresses"]
@@ -108,7 +107,7 @@ def listening_addresses(
             raise AddressNotAvailableError(
                 f"{action}: {literal} is a {kind} address, and connections go to those of hosts"
             )
-        if address.family == socket.AF_INET6 and literal.is_link_local and not address.scope_id:
+        if is_unzoned(address):
             address = _with_zone(address, literal, action, known())  # noqa: PLW2901
         found.setdefault(address)
     return list(found)
