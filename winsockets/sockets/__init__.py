@@ -1,5 +1,6 @@
-"""Stream sockets, listeners and datagram sockets."""
+"""Stream sockets, listeners, datagram sockets and multicast clients."""
 
+from winsockets.sockets._any_source_client import UdpAnySourceMulticastClient
 from winsockets.sockets._datagram_control import DatagramSocketControl
 from winsockets.sockets._datagram_information import DatagramSocketInformation
 from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
@@ -10,17 +11,21 @@ from winsockets.sockets._listener import (
     StreamSocketListenerConnectionReceivedEventArgs,
     StreamSocketListenerInformation,
 )
+from winsockets.sockets._multicast_result import AsyncResult, IPEndPoint
+from winsockets.sockets._single_source_client import UdpSingleSourceMulticastClient
 from winsockets.sockets._statistics import BandwidthStatistics, RoundTripTimeStatistics
 from winsockets.sockets._stream_control import StreamSocketControl, StreamSocketListenerControl
 from winsockets.sockets._stream_information import StreamSocketInformation
 from winsockets.sockets._stream_socket import StreamSocket
 
 __all__ = [
+    "AsyncResult",
     "BandwidthStatistics",
     "DatagramSocket",
     "DatagramSocketControl",
     "DatagramSocketInformation",
     "DatagramSocketMessageReceivedEventArgs",
+    "IPEndPoint",
     "RoundTripTimeStatistics",
     "SocketProtectionLevel",
     "SocketQualityOfService",
@@ -32,4 +37,6 @@ __all__ = [
     "StreamSocketListenerConnectionReceivedEventArgs",
     "StreamSocketListenerControl",
     "StreamSocketListenerInformation",
+    "UdpAnySourceMulticastClient",
+    "UdpSingleSourceMulticastClient",
 ]

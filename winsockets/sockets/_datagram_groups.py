@@ -25,7 +25,7 @@ from winsockets.sockets._datagram_link import DatagramLink
 from winsockets.sockets._datagram_membership import Membership, blocked, joined, left, unblocked
 from winsockets.transports._multicast import block_source, join_group, leave_group, unblock_source
 
-__all__ = ["DatagramGroups"]
+__all__ = ["DatagramGroups", "group_address", "source_address"]
 
 _NO_ROOM_HRESULT = 0x80072747
 _NUMERIC = (HostNameType.IPV4, HostNameType.IPV6)
@@ -103,9 +103,9 @@ class DatagramGroups:
         self, verb: str, group: HostName | str, source: HostName | str | None, adapter: NetworkAdapter | None
     ) -> _Change:
         """Find out what a call is about, and refuse it when it comes too early or makes no sense."""
-        where = _group_address(verb, group)
+        where = group_address(verb, group)
         action = f"{verb} the multicast group {where.host}"
-        whom = None if source is None else _source_address(action, source, where)
+        whom = None if source is None else source_address(action, source, where)
         if whom is not None:
             action += f" for the source {whom}" if verb in ("join", "leave") else f", {whom}"
         if adapter is not None:
@@ -148,8 +148,16 @@ class DatagramGroups:
             raise _refusal(problem, change) from problem
 
 
-def _group_address(verb: str, group: HostName | str) -> Address:
-    """Make out the group."""
+def group_address(verb: str, group: HostName | str) -> Address:
+    """Make out a group: its address, with port 0.
+
+    Args:
+        verb: what is done to it, to begin the message with.
+        group: the group.
+
+    Raises:
+        InvalidArgumentError: it is not the address of a group.
+    """
     name = as_host_name(group, "group")
     if name.type not in _NUMERIC or not ip_address(name.canonical_name).is_multicast:
         raise InvalidArgumentError(
@@ -159,8 +167,12 @@ def _group_address(verb: str, group: HostName | str) -> Address:
     return literal_address(name, 0)
 
 
-def _source_address(action: str, source: HostName | str, group: Address) -> str:
-    """Make out a source of a group."""
+def source_address(action: str, source: HostName | str, group: Address) -> str:
+    """Make out a source of a group: its address, without a zone.
+
+    Raises:
+        InvalidArgumentError: it is not an address, or not one of the group's family, or nobody's own.
+    """
     name = as_host_name(source, "source")
     address = name.canonical_name.partition("%")[0]
     if name.type not in _NUMERIC or (":" in address) != (group.family == socket.AF_INET6):
