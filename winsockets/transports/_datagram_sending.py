@@ -23,6 +23,7 @@ from winsockets.streams._buffer import byte_view
 from winsockets.transports._datagram_queue import Batch, Flush, Sending, finish, owners
 from winsockets.transports._datagram_segments import SegmentedSends
 from winsockets.transports._describe import describe_address
+from winsockets.transports._reported_errors import reported_errors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -59,6 +60,7 @@ class DatagramSending(ABC):
 
     __slots__ = (
         "_burst",
+        "_hears",
         "_limits",
         "_news",
         "_peers",
@@ -85,6 +87,8 @@ class DatagramSending(ABC):
         self.peer: tuple[Any, ...] | None = None
         self.beside: Sequence[DatagramSending] = ()
         self._peers: frozenset[tuple[Any, ...]] = frozenset()
+        # Whether the system keeps what is said of datagrams to the peer.
+        self._hears = False
         self._reactor = reactor
         self._limits = limits
         # Whether the newest write has left, or is held back, without anybody having waited for it.
@@ -374,7 +378,15 @@ class DatagramSending(ABC):
             self.socket.sendto(payloads[0], to)
 
     def _is_news(self, problem: OSError) -> bool:
-        """Tell whether an answer may be about an earlier datagram, and keep it if so."""
+        """Tell whether an answer may be about earlier datagrams, and keep what it says of them if so."""
+        if self._hears:
+            reports = reported_errors(self.socket, self._limits.datagrams_per_turn)
+            if reports.errors:
+                self._news += reports.errors
+                return True
+            if reports.own:
+                return False
+        # There is no queue of what was said, or it was full.
         repeated = bool(self._news) and self._news[-1].errno == problem.errno
         if repeated and problem.errno != errno.ECONNREFUSED:
             # The same answer twice was about this call both times.

@@ -19,6 +19,7 @@ from winsockets.networking._address import Address
 from winsockets.transports._datagram_segments import accept_coalesced, divided, segment_size
 from winsockets.transports._datagram_sending import DatagramSending, describe_name
 from winsockets.transports._packet_info import ANCILLARY_SIZE, Ancillary, ask_for_details
+from winsockets.transports._reported_errors import ReportedError, hear_errors, reported_errors
 
 __all__ = ["DatagramTransport", "IDatagramReceiver"]
 
@@ -119,6 +120,7 @@ class DatagramTransport(DatagramSending):
         # Not always the same: a connection to a wildcard address is one to this machine.
         self._connected(self.socket.getpeername(), peer.sockaddr)
         self._strangers = True
+        self._hears = hear_errors(self.socket)
         if self.delivering and not self.is_peer(self._source):
             self.delivering = False
         self._note_local()
@@ -152,8 +154,7 @@ class DatagramTransport(DatagramSending):
                 self._strangers = False
                 return
             except OSError as problem:
-                left -= 1
-                self._tell(problem)
+                left -= self._tell_of(problem, left)
                 continue
             left -= len(datagrams)
             if not self._strangers or self.is_peer(source):
@@ -189,9 +190,27 @@ class DatagramTransport(DatagramSending):
                 cut = len(data) > longest
                 self._receiver.datagrams_received(self, (data[:longest],), source, ancillary, cut)
 
+    def _tell_of(self, problem: OSError | None, most: int) -> int:
+        """Tell what the system keeps of what was said, or else what it answered; return how much that was."""
+        problems: list[OSError] = []
+        if self._hears:
+            problems += reported_errors(self.socket, most).errors
+        if problem is not None and not problems:
+            problems.append(problem)
+        for each in problems:
+            self._tell(each)
+        return len(problems)
+
     def _tell(self, problem: OSError) -> None:
         where = f"from {describe_name(self.peer)}" if self.peer else f"on {describe_name(self.local)}"
-        error = translate(problem.with_traceback(None), f"receive datagrams {where}", datagram=True)
+        action = f"receive datagrams {where}"
+        if isinstance(problem, ReportedError):
+            action = f"reach {describe_name(self.peer)}"
+            if problem.packet_size:
+                action += f" ({problem.reporter} lets packets of {problem.packet_size} bytes pass)"
+            elif self.peer and problem.reporter not in ("", self.peer[0]):
+                action += f" ({problem.reporter} says)"
+        error = translate(problem.with_traceback(None), action, datagram=True)
         # Without a connection, where Windows says so too, nobody can tell whose datagram was refused.
         ours = self.peer is not None or error.status is not SocketErrorStatus.CONNECTION_RESET_BY_PEER
         if ours and self.open:
@@ -206,8 +225,8 @@ class DatagramTransport(DatagramSending):
         if self.open:
             number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             self._reactor.addReader(self)
-            if number:
-                self._tell(OSError(number, os.strerror(number)))
+            answer = OSError(number, os.strerror(number)) if number else None
+            self._tell_of(answer, self._limits.datagrams_per_turn)
 
     def writeConnectionLost(self, reason: Failure) -> None:
         """See IHalfCloseableDescriptor; no reactor says so of a datagram socket."""
