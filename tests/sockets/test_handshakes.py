@@ -41,6 +41,23 @@ def test_a_storm_of_failures_is_a_bounded_number_of_lines() -> None:
     ]
 
 
+def test_the_end_of_a_storm_is_told_when_the_listener_is_closed() -> None:
+    """There may be no next line."""
+    clock = Clock()
+    handshakes = Handshakes(
+        Admission(clock, DEFAULT_LIMITS, None), DEFAULT_LIMITS, lambda _: None, lambda: None, clock
+    )
+    layer: Any = object()
+    for _ in range(LOG_LINES_PER_SECOND + 7):
+        handshakes.failed(layer, SocketException("no certificate"))
+    with capturedLogs() as events:
+        handshakes.close()
+        handshakes.close()
+    assert [formatEvent(event) for event in events] == [
+        "7 more clients did not get in, without a line of their own"
+    ]
+
+
 @pytest_twisted.ensureDeferred
 async def test_others_may_vouch_for_clients_from_the_next_connection_on() -> None:
     """Also for those who have a session from before."""

@@ -22,9 +22,10 @@ from tests.sockets.tls import (
 )
 from tests.transports.loopback import PATIENCE, limits, pattern, turn, until
 from winsockets.errors import OperationAbortedError, ResetByPeerError, SocketException
-from winsockets.sockets import SocketProtectionLevel
+from winsockets.sockets import SocketProtectionLevel, StreamSocketListener
 from winsockets.streams import DataReader, DataWriter, StreamReader, StreamWriter
-from winsockets.testing import check_stream_pair
+from winsockets.testing import FaultProxy, Faults, check_stream_pair
+from winsockets.transports import TlsServerContext, upgrade_to_tls
 
 LEVELS = [SocketProtectionLevel.TLS12, SocketProtectionLevel.TLS13]
 # Little enough that writes wait soon when nobody reads.
@@ -47,14 +48,59 @@ async def pair(level=BEST, **settings):
             socket.close()
 
 
+def small(level):
+    """Connected from the beginning, with little room."""
+    return pair(level, limits=SMALL)
+
+
+@asynccontextmanager
+async def upgraded(level):
+    """The same, of a connection that began in plain."""
+    accepted = []
+    async with StreamSocketListener() as listener, client(limits=SMALL) as socket:
+        listener.control.limits = SMALL
+        listener.connection_received += lambda sender, args: accepted.append(args.socket)
+        await listener.bind_endpoint_async(HOST, "")
+        await socket.connect_async(HOST, listener.information.local_port)
+        await until(lambda: accepted)
+        async with accepted.pop() as server:
+            upgrading = socket.upgrade_to_ssl_async(level, "localhost")
+            context = TlsServerContext(server_identity())
+            layer = upgrade_to_tls(server._link.protocol, context, server=True)
+            await layer.when_secured()
+            await upgrading
+            yield socket, server
+            socket.close()
+
+
+@asynccontextmanager
+async def behind_a_proxy(level):
+    """The same, through somebody who forwards little at a time."""
+    accepted = []
+    async with serving(lambda sender, args: accepted.append(args.socket), limits=SMALL) as listener:
+        bad = Faults(most_at_once=999)
+        port = int(listener.information.local_port)
+        async with (
+            FaultProxy(HOST, port, to_server=bad, to_client=bad) as proxy,
+            client(limits=SMALL) as socket,
+        ):
+            await socket.connect_async(HOST, proxy.port, level)
+            await until(lambda: accepted)
+            async with accepted.pop() as server:
+                yield socket, server
+                socket.close()
+
+
 @pytest.mark.parametrize("flipped", [False, True], ids=["to the server", "to the client"])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("how", [small, upgraded, behind_a_proxy], ids=lambda how: how.__name__)
 @pytest_twisted.ensureDeferred
-async def test_streams_over_tls_keep_to_all_the_rules_of_streams(flipped):
+async def test_streams_over_tls_keep_to_all_the_rules_of_streams(how, level, flipped):
     """Of input, of output, and of both together."""
 
     @asynccontextmanager
     async def make():
-        async with pair(limits=SMALL) as (first, second):
+        async with how(level) as (first, second):
             if flipped:
                 yield second.output_stream, first.input_stream
             else:

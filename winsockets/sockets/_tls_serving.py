@@ -204,12 +204,13 @@ class Handshakes:
         if not self._log_lines.take(self._clock.seconds()):
             self._unlogged += 1
             return
-        if self._unlogged:
-            _log.info(
-                "{count} more clients did not get in, without a line of their own", count=self._unlogged
-            )
-            self._unlogged = 0
+        self._log_the_others()
         _log.info("A client did not get in: {problem}", problem=problem)
+
+    def _log_the_others(self) -> None:
+        count, self._unlogged = self._unlogged, 0
+        if count:
+            _log.info("{count} more clients did not get in, without a line of their own", count=count)
 
     def _over(self, layer: TlsLayer) -> None:
         self._under_way.discard(layer)
@@ -218,6 +219,7 @@ class Handshakes:
     def close(self) -> None:
         """Break off those under way: nobody waits for them any more."""
         self._closed = True
+        self._log_the_others()
         for layer in tuple(self._under_way):
             layer.abortConnection()
 
