@@ -357,6 +357,37 @@ def test_an_exception_in_the_verification_refuses(
     pair.end()
 
 
+@pytest.mark.parametrize("policy", [REQUEST, REQUIRE])
+@pytest.mark.parametrize("name", ["load_x509", "dump_certificate"])
+def test_an_exception_in_the_verification_of_a_client_refuses(
+    name: str, policy: Any, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
+    """A good certificate does not help it."""
+
+    def fail(*_: object) -> Any:
+        raise LookupError("a mistake")
+
+    context = server_context(client_certificates=policy, exclusive_trust_roots=(root(),))
+    pair = Pair(client_context(certificate=certificate(issued())).for_host(HOST), context)
+    verification = PeerVerification.judge
+
+    def judge(self: PeerVerification, *arguments: Any) -> bool:
+        if self._host is not None:
+            return verification(self, *arguments)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, fail)
+            return verification(self, *arguments)
+
+    monkeypatch.setattr(PeerVerification, "judge", judge)
+    pair.turn()
+    assert pair.server.protocol not in pair.announced
+    problem = outcome(pair.server.when_secured())
+    assert "a callback of this program failed" in str(problem)
+    assert isinstance(problem.__cause__, LookupError)
+    assert any(getattr(event.get("log_failure"), "value", None) is problem.__cause__ for event in logged)
+    pair.end()
+
+
 def test_a_verification_that_was_never_asked_accepts_nobody() -> None:
     """The default is no."""
     verification = PeerVerification(HostName(HOST), frozenset())
