@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 
 from tests.docs.blocks import ROOT
 from tests.docs.tables import table, words
+from tests.multicast import LOOPBACK, free_port, new_group
 from winsockets import (
     AsyncOperation,
     AsyncStatus,
@@ -24,6 +25,7 @@ from winsockets import (
     SocketProtectionLevel,
     StreamSocket,
     StreamSocketListener,
+    UdpAnySourceMulticastClient,
 )
 from winsockets.testing import CertificateAuthority
 
@@ -333,12 +335,54 @@ DATAGRAM_CALLS: dict[str, Callable[[DatagramSocket], Any]] = {
     "`close()`": lambda socket: socket.close(),
 }
 
+
+async def new_client(peer: Peer) -> UdpAnySourceMulticastClient:
+    """It has not joined."""
+    return UdpAnySourceMulticastClient(new_group(), free_port(), adapter=NetworkAdapter.from_name(LOOPBACK))
+
+
+async def joined_client(peer: Peer) -> UdpAnySourceMulticastClient:
+    """It is a member of its group."""
+    client = await new_client(peer)
+    await client.begin_join_group()
+    return client
+
+
+async def disposed_client(peer: Peer) -> UdpAnySourceMulticastClient:
+    """It was a member of its group."""
+    client = await joined_client(peer)
+    client.dispose()
+    return client
+
+
+CLIENT_STATES = {"new": new_client, "joined": joined_client, "disposed": disposed_client}
+CLIENT_CALLS: dict[str, Callable[[UdpAnySourceMulticastClient], Any]] = {
+    "`begin_join_group()`": lambda client: client.begin_join_group(),
+    "`begin_receive_from_group()`": lambda client: client.begin_receive_from_group(bytearray(1), 0, 1),
+    "`begin_send_to_group()`": lambda client: client.begin_send_to_group(b"data", 0, 4),
+    "`begin_send_to(end_point)`": lambda client: client.begin_send_to(b"data", 0, 4, ("127.0.0.1", 9)),
+    "`block_source(address)`": lambda client: client.block_source("192.0.2.1"),
+    "`multicast_loopback = False`": lambda client: setattr(client, "multicast_loopback", False),
+    "`receive_buffer_size = 9000`": lambda client: setattr(client, "receive_buffer_size", 9000),
+    "`dispose()`": lambda client: client.dispose(),
+}
+
 States = dict[str, Callable[[Peer], Awaitable[Any]]]
 KINDS: dict[str, tuple[States, dict[str, Callable[[Any], Any]]]] = {
     "## StreamSocket": (STREAM_STATES, STREAM_CALLS),
     "## StreamSocketListener": (LISTENER_STATES, LISTENER_CALLS),
     "## DatagramSocket": (DATAGRAM_STATES, DATAGRAM_CALLS),
+    "## Multicast clients": (CLIENT_STATES, CLIENT_CALLS),
 }
+
+
+async def end(thing: Any) -> None:
+    """Close or dispose of what a test had."""
+    if isinstance(thing, UdpAnySourceMulticastClient):
+        thing.dispose()
+    else:
+        thing.close()
+        await thing.wait_closed_async()
 
 
 @pytest.mark.parametrize(
@@ -362,8 +406,7 @@ async def test_a_call_does_what_the_table_says(heading: str, state: str, call: s
     try:
         assert outcome_of(calls[call], thing) == said[call][list(states).index(state)]
     finally:
-        thing.close()
-        await thing.wait_closed_async()
+        await end(thing)
 
 
 async def pending_read(peer: Peer) -> tuple[StreamSocket, AsyncOperation[Any]]:
