@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
@@ -29,12 +28,6 @@ class VerifiedConnection(SSL.Connection):
     server = False
     demands_certificate = False
     keep: Callable[[VerifiedConnection], None] | None = None
-
-    def _raise_ssl_error(self, ssl: Any, result: int) -> None:
-        # Asking OpenSSL about an error after each success takes a tenth of the time of a small echo. Should
-        # pyOpenSSL ever call it otherwise, it just takes longer.
-        if result <= 0:
-            super()._raise_ssl_error(ssl, result)
 
     def verified(self) -> PeerVerification | None:
         """Say, when the handshake is over, what it stands on; None if the peer is to be refused.

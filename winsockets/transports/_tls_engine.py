@@ -9,11 +9,10 @@ from typing import NamedTuple
 from OpenSSL import SSL
 
 from winsockets.errors._tls_table import TlsFault, alert_number
+from winsockets.transports._tls_calls import RECORD, data_calls
 
 __all__ = ["RECORD", "NoCommonProtocol", "TlsEngine", "TlsFailure", "TlsState"]
 
-RECORD = 16 * 1024
-"""The most plaintext in one record (RFC 8446 section 5.1)."""
 _HEADER = 5
 _OVERHEAD = 64
 """More than a record adds to its plaintext under any cipher in use."""
@@ -108,15 +107,12 @@ class TlsEngine:
     """
 
     __slots__ = (
-        "_bio_read",
-        "_bio_write",
+        "_calls",
         "_connection",
         "_header",
         "_odd",
         "_ready",
-        "_receive",
         "_rest",
-        "_send",
         "changed",
         "failure",
         "input_ended",
@@ -132,11 +128,7 @@ class TlsEngine:
         else:
             connection.set_connect_state()
         self._connection = connection
-        # Looking up what a connection has is slow, because it passes on what it does not have.
-        self._send = connection.send
-        self._receive = connection.recv
-        self._bio_read = connection.bio_read
-        self._bio_write = connection.bio_write
+        self._calls = data_calls(connection)
         self.state = TlsState.HANDSHAKING
         self.input_ended = False
         self.output_ended = False
@@ -160,33 +152,29 @@ class TlsEngine:
             length = len(data) - _HEADER
             if 0 < length <= _LONGEST and length == data[3] << 8 | data[4] and data[1] == _MAJOR:
                 # One whole record, as it nearly always is: no loop, and no question whether there is more.
-                self._bio_write(data)
                 try:
-                    return self._receive(length)
+                    return self._calls.decrypt(data, length)
                 except Exception as problem:
                     self._stopped(problem)
                     return b""
         if self.state is TlsState.BROKEN or self.input_ended:
             return b""
         records = self._count(data)
-        self._bio_write(data)
+        self._calls.feed(data)
         if self.state is TlsState.HANDSHAKING:
             if not self._shake_hands():
                 return b""
             records = _ALL
         self._ready = not (self._rest or self._header or self._odd)
-        return self._read(records) if records else b""
-
-    def _read(self, records: int) -> bytes:
-        """Read so many records, or as many as there are."""
-        receive, size = self._receive, RECORD
-        pieces = []
-        try:
-            for _ in range(records):
-                pieces.append(receive(size))  # noqa: PERF401 - what came before an error counts
-        except Exception as problem:
-            self._stopped(problem, 0 if records == _ALL else records - 2 * len(pieces))
-        return b"".join(pieces)
+        if not records:
+            return b""
+        # The first of them may have begun earlier.
+        plaintext, full, stopped_by = self._calls.read(records, RECORD + len(data))
+        if stopped_by is not None:
+            self._stopped(stopped_by, 0 if records == _ALL else records - 2 * full)
+            # Its traceback knows of this frame, and only the collector would part them.
+            del stopped_by
+        return plaintext
 
     def _stopped(self, problem: Exception, empty: int = 0) -> None:
         """Take note of why there was no plaintext, of how many records more than those that had some."""
@@ -209,26 +197,30 @@ class TlsEngine:
         """
         if self._odd:
             return _ALL
-        size = len(data)
+        size, header, rest = len(data), self._header, self._rest
         count = place = 0
         while place < size:
-            if self._rest:
-                step = min(self._rest, size - place)
-                self._rest -= step
+            if not rest:
+                step = _HEADER - len(header)
+                header += data[place : place + step]
+                if len(header) < _HEADER:
+                    place = size
+                    break
                 place += step
-                count += not self._rest
-                continue
-            step = _HEADER - len(self._header)
-            self._header += data[place : place + step]
-            place += step
-            if len(self._header) < _HEADER:
-                break
-            kind, major, _, high, low = self._header
-            self._header = b""
-            self._rest = high << 8 | low
-            if kind not in _TYPES or major != _MAJOR or not 0 < self._rest <= _LONGEST:
-                self._odd = True
-                return _ALL
+                kind, major, _, high, low = header
+                header = b""
+                rest = high << 8 | low
+                if kind not in _TYPES or major != _MAJOR or not 0 < rest <= _LONGEST:
+                    self._odd = True
+                    return _ALL
+            place += rest
+            rest = 0
+            count += 1
+        if place > size:
+            # The last one goes on.
+            rest = place - size
+            count -= 1
+        self._header, self._rest = header, rest
         return count
 
     def _shake_hands(self) -> bool:
@@ -250,19 +242,10 @@ class TlsEngine:
 
         Only while it is open and the output has not ended. Broken by it, it returns b"".
         """
-        send = self._send
         size = len(data)
+        most = size + _OVERHEAD * (size // RECORD + 2)
         try:
-            if size <= RECORD:
-                most = size + 2 * _OVERHEAD
-                sent = send(data)
-            else:
-                most = size + _OVERHEAD * (size // RECORD + 2)
-                data = memoryview(data)
-                sent = send(data[:RECORD])
-            while sent < size:
-                sent += send(data[sent : sent + RECORD])
-            output = self._bio_read(most)
+            output = self._calls.encrypt(data, most)
         except Exception as problem:
             self._break(problem)
             return b""
@@ -288,11 +271,8 @@ class TlsEngine:
 
     def _collect(self) -> None:
         """Take what OpenSSL wants to be sent."""
-        try:
-            while True:
-                self.output += self._bio_read(_OUTPUT)
-        except SSL.WantReadError:
-            pass
+        while output := self._calls.take(_OUTPUT):
+            self.output += output
 
     def _break(self, problem: Exception) -> None:
         was_open = self.state is TlsState.OPEN
