@@ -98,6 +98,15 @@ def test_what_has_arrived_is_read_at_once():
     assert protocol.read(4).get_results() == b"wo"
 
 
+def test_a_protocol_tells_its_limits():
+    """Those it was made with."""
+    bounds = limits(close_timeout=3.0)
+    protocol = StreamProtocol(Clock(), bounds)
+    assert protocol.limits is bounds
+    with pytest.raises(AttributeError):
+        protocol.limits = limits()
+
+
 def test_a_second_read_is_refused_and_the_first_goes_on():
     """One at a time, never interleaved."""
     protocol, _ = in_memory()

@@ -129,7 +129,7 @@ class StreamSocket(Closing):
         if protocol.transport is None:
             raise IllegalMethodCallError("from_protocol: the protocol is not connected; connect it first")
         control = StreamSocketControl()
-        control.limits = protocol._limits
+        control.limits = protocol.limits
         control._lock("on a connected socket")
         self = cls._over(protocol, global_reactor(reactor), control)
         self.information._remember()

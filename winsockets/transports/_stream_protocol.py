@@ -144,6 +144,11 @@ class StreamProtocol(StreamSending, Protocol):
                 reader.callback(b"")
 
     @property
+    def limits(self) -> Limits:
+        """The bounds and deadlines of the connection."""
+        return self._limits
+
+    @property
     def peer(self) -> str:
         """The peer in words, for messages."""
         return describe_peer(self.transport)

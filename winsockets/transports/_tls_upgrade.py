@@ -143,7 +143,7 @@ def upgrade_to_tls(
         creator,
         server=server,
         reactor=protocol._reactor,
-        limits=protocol._limits,
+        limits=protocol.limits,
         require_close_notify=require_close_notify,
     )
     for attribute in ("protocol", "wrappedProtocol"):
