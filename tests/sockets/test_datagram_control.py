@@ -225,6 +225,8 @@ async def test_low_latency_marks_the_packets():
     with socket:
         assert four.getsockopt(IPV4, system.IP_TOS) == EXPEDITED_FORWARDING
         assert six.getsockopt(IPV6, system.IPV6_TCLASS) == EXPEDITED_FORWARDING
+        for skt in (six, four):
+            assert skt.getsockopt(system.SOL_SOCKET, system.SO_PRIORITY) == 6
 
 
 @on_linux

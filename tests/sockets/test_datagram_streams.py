@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import socket as system
+import weakref
 from array import array
 from dataclasses import replace
 
@@ -364,3 +366,18 @@ async def test_closing_sends_what_was_held_back():
         socket.close()
         assert {write.get_results() for write in writes} == {1}
         assert [(await anext(messages)).data for _ in range(4)] == [b"\0", b"\7", b"\x08", b"\t"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_streams_to_thousands_are_gone_when_nobody_has_them():
+    """The socket remembers none of them: what it takes to answer everybody does not grow."""
+    async with DatagramSocket() as socket:
+        await socket.bind_endpoint_async("127.0.0.1", "")
+        remembered = []
+        for number in range(5000):
+            stream = await socket.get_output_stream_async(f"127.0.{number // 250}.{number % 250 + 1}", 9)
+            await stream.write_async(b"x")
+            remembered.append(weakref.ref(stream))
+        del stream
+        gc.collect()
+        assert [reference for reference in remembered if reference() is not None] == []

@@ -174,8 +174,9 @@ ROWS: tuple[Row, ...] = (
         _S.NETWORK_DROPPED_CONNECTION_ON_RESET,
         (win32(10052),),
         ("ENETRESET",),
-        meaning="keep-alive found the connection dead",
-        advice="connect again",
+        # For datagrams it is the other: Winsock
+        meaning="keep-alive found the connection dead, or the hop limit was too low",
+        advice="connect again, or raise the hop limit",
     ),
     Row(
         _S.SOFTWARE_CAUSED_CONNECTION_ABORT,
