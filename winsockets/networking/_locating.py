@@ -203,9 +203,11 @@ def _usable(records: Iterable[ServiceRecord]) -> Iterator[_Target]:
     """Leave out what nobody can connect to: no port, no name, an address in place of a name."""
     for record in records:
         with suppress(InvalidArgumentError):
-            host = HostName(f"{as_text(record.target)}.")
+            text = as_text(record.target)
+            host = HostName(text)
             if record.port and host.type is HostNameType.DOMAIN_NAME:
-                yield _Target(host, record.port)
+                # Without a search list; but systems do not know their own name by its absolute form.
+                yield _Target(host if is_local(host) else HostName(f"{text}."), record.port)
 
 
 def _no_target(wanted: Destination, records: Sequence[ServiceRecord]) -> UnknownServiceError:
