@@ -13,6 +13,7 @@ from tests.networks import (
     Delivery,
     DestinationUnreachable,
     answering_with,
+    lan,
     network,
     outside,
     parse,
@@ -91,9 +92,14 @@ async def test_a_connect_fails_with_what_the_network_says(family, saying, status
 @pytest.mark.parametrize(
     ("family", "saying", "status"),
     [
+        *SOFT,
         *HARD,
         pytest.param(V4, (3, 3), Status.CONNECTION_RESET_BY_PEER, id="4-port"),
         pytest.param(V6, (1, 4), Status.CONNECTION_RESET_BY_PEER, id="6-port"),
+        pytest.param(V4, (3, 2), Status.CONNECTION_RESET_BY_PEER, id="4-protocol"),
+        pytest.param(V4, (3, 8), Status.UNREACHABLE_HOST, id="4-isolated"),
+        pytest.param(V4, (11, 0), Status.NETWORK_DROPPED_CONNECTION_ON_RESET, id="4-hops"),
+        pytest.param(V6, (3, 0), Status.NETWORK_DROPPED_CONNECTION_ON_RESET, id="6-hops"),
         pytest.param(V6, (1, 1), Status.UNKNOWN, id="6-prohibited"),
     ],
 )
@@ -165,12 +171,82 @@ async def test_a_thousand_refusals_by_another_host_are_a_thousand_events(family)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest_twisted.ensureDeferred
 async def test_a_host_that_nobody_is_is_told_by_the_router(family):
-    """Its neighbours do not answer: UNREACHABLE_HOST for a connect."""
+    """Its neighbours do not answer: UNREACHABLE_HOST, for a connect and as an event."""
     with routed_hosts() as (one, router, other):
         router.find_absent_neighbours_quickly(router.ports[1])
         nobody = other.address(family)[:-1] + "9"
         problem = await ended(stream_from(one, nobody, 4000))
         assert problem.status is Status.UNREACHABLE_HOST
+        sender, messages = await connected_to(one, nobody, 4000)
+        async with sender:
+            await sender.output_stream.write_async(b"is anybody there?")
+            assert outcome_of(await anext(messages)).status is Status.UNREACHABLE_HOST
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_a_host_next_door_that_nobody_is_is_told_by_the_system(family):
+    """It has asked for its address on the cable."""
+    with two_hosts() as (one, other):
+        one.find_absent_neighbours_quickly()
+        sender, messages = await connected_to(one, other.address(family)[:-1] + "9", 4000)
+        async with sender:
+            await sender.output_stream.write_async(b"is anybody there?")
+            assert outcome_of(await anext(messages)).status is Status.UNREACHABLE_HOST
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_a_datagram_whose_hops_are_used_up_is_told_by_the_router(family):
+    """NETWORK_DROPPED_CONNECTION_ON_RESET, as Windows says it; with more of them it arrives."""
+    with routed_hosts() as (one, _, other):
+        receiver, arrived = await receiver_in(other, other.address(family), 4000)
+        sender, messages = await connected_to(one, other.address(family), 4000)
+        async with receiver, sender:
+            sender.control.outbound_unicast_hop_limit = 1
+            await sender.output_stream.write_async(b"too short")
+            problem = outcome_of(await anext(messages))
+            assert problem.status is Status.NETWORK_DROPPED_CONNECTION_ON_RESET
+            sender.control.outbound_unicast_hop_limit = 2
+            await sender.output_stream.write_async(b"far enough")
+            assert (await anext(arrived)).data == b"far enough"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_a_datagram_that_is_too_long_further_on_is_told_by_the_router(family):
+    """MESSAGE_TOO_LONG as an event; the next one fails when it is written."""
+    with routed_hosts(mtu=1280) as (one, _, other):
+        sender = DatagramSocket()
+        sender.control.dont_fragment = True
+        sender, messages = await connected_to(one, other.address(family), 4000, sender)
+        async with sender:
+            assert await sender.output_stream.write_async(bytes(1400)) == 1400
+            assert outcome_of(await anext(messages)).status is Status.MESSAGE_TOO_LONG
+            assert (
+                await ended(sender.output_stream.write_async(bytes(1400)))
+            ).status is Status.MESSAGE_TOO_LONG
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_a_socket_without_a_peer_does_not_mind_refusals(family):
+    """Nobody can tell whose datagram it was: no events, and what it sends elsewhere arrives."""
+    with lan(3) as (one, two, three), one.capture() as capture:
+        receiver, arrived = await receiver_in(three, three.address(family), 4000)
+        sender = DatagramSocket()
+        messages = sender.messages()
+        async with receiver, sender:
+            refused = await stream_to(one, sender, two.address(family), 4000)
+            heard = await sender.get_output_stream_async(three.address(family), 4000)
+            for number in range(20):
+                await refused.write_async(b"is anybody there?")
+                await heard.write_async(b"%d" % number)
+                assert (await anext(arrived)).data == b"%d" % number
+            await capture.wait(lambda packet: (packet.kind, packet.code) in {(3, 3), (1, 4)}, 20)
+            back = await receiver.get_output_stream_async(one.address(family), sender.information.local_port)
+            await back.write_async(b"answer")
+            assert (await anext(messages)).data == b"answer"
 
 
 @pytest.mark.parametrize(
