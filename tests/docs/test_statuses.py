@@ -13,7 +13,7 @@ from tests.docs.tables import table
 from winsockets import SocketErrorStatus
 
 ROWS = table(ROOT / "docs" / "tested.md", "## Statuses")[1]
-NEVER = {"HTTP_INVALID_SERVER_RESPONSE", "NETWORK_DROPPED_CONNECTION_ON_RESET"}
+NEVER = {"HTTP_INVALID_SERVER_RESPONSE"}
 
 
 @cache
