@@ -100,7 +100,7 @@ class DatagramLink:
             self.check_settled(action)
         if destination is not None:
             self._check_peer(action, [destination])
-            if self.control.multicast_only:
+            if self.inbox.multicast_only if self.transports else self.control.multicast_only:
                 check_shared_destination(action, destination)
         elif self.peer is None:
             raise IllegalMethodCallError(
@@ -257,12 +257,13 @@ class DatagramLink:
         if self.peer is not None:
             return None
         families = families or self.transports
-        chosen = next((address for address in addresses if not families or address.family in families), None)
-        if chosen is None:
-            raise _other_family("send", addresses[0])
-        if self.control.multicast_only:
-            check_shared_destination(action, chosen)
-        return chosen
+        for address in addresses:
+            if not families or address.family in families:
+                # An echo server comes here for each datagram; a control takes longer to ask.
+                if self.inbox.multicast_only if self.transports else self.control.multicast_only:
+                    check_shared_destination(action, address)
+                return address
+        raise _other_family("send", addresses[0])
 
     def flush(self) -> AsyncOperation[bool]:
         """Wait until the system has everything that was written; fails with the first failure of it."""
