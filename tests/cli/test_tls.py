@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -214,8 +214,23 @@ async def test_a_certificate_for_another_name_is_told_with_the_name(ca: str) -> 
         lines = complaint(await run("echo", url, "--ca", ca, "hello"))
     assert lines[0].startswith("winsockets: CERTIFICATE_COMMON_NAME_IS_INCORRECT: ")
     assert "not for localhost" in lines[0]
-    assert lines[1] == "  checked for localhost: INVALID_NAME"
+    assert lines[1] == "  checked for localhost: INVALID_NAME; it is for 'elsewhere.test'"
     assert lines[2].startswith(f"  0: {certificate.subject!r}, issued by ")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a.test", "192.0.2.1", "*.b.test"), "'a.test', '*.b.test', 192.0.2.1"),
+        ([f"{letter}.test" for letter in "abcdefghijkl"], "'j.test' and 2 more"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_whom_a_certificate_is_for_is_told(names: Sequence[str], told: str, ca: str) -> None:
+    """Names, patterns and addresses; of many the first ten."""
+    async with tls_server(authority().issue_server(*names)) as url:
+        lines = complaint(await run("echo", url, "--ca", ca, "hello"))
+    assert lines[1].endswith(told)
 
 
 @pytest_twisted.ensureDeferred
@@ -224,7 +239,7 @@ async def test_everything_that_is_wrong_is_told_at_once(ca: str) -> None:
     async with tls_server(authority().issue_expired("elsewhere.test")) as url:
         both = complaint(await run("echo", url, "--ca", ca, "hello"))
         rest = complaint(await run("echo", url, "--ca", ca, "--insecure-ignore", "INVALID_NAME", "hello"))
-    assert both[1] == "  checked for localhost: INVALID_NAME, EXPIRED"
+    assert both[1] == "  checked for localhost: INVALID_NAME, EXPIRED; it is for 'elsewhere.test'"
     assert rest[0].startswith("winsockets: CERTIFICATE_EXPIRED: ")
     assert rest[1] == "  checked for localhost: EXPIRED"
     assert "to 2001-01-01 00:00 UTC" in rest[2]

@@ -86,10 +86,49 @@ async def test_others_may_vouch_for_clients_from_the_next_connection_on() -> Non
 
 
 @pytest_twisted.ensureDeferred
-async def test_without_tls_nobody_vouches_later() -> None:
+async def test_revocation_lists_of_clients_count_from_the_next_connection_on() -> None:
+    """Lists run out while a listener does not; a session does not help who is on the new one."""
+    certificate = client_identity("ours")
+    issuer = authority("ours")
+    settings: dict[str, Any] = {
+        "client_certificate_policy": ClientCertificatePolicy.REQUIRE,
+        "trusted_client_certificates": [issuer.certificate],
+        "client_certificate_revocation_lists": [issuer.revocation_list()],
+    }
+    async with serving(**settings) as listener:
+        lists = listener.control.client_certificate_revocation_lists
+
+        async def welcomed() -> bytes:
+            async with client(client_certificate=certificate) as socket:
+                await socket.connect_async("localhost", listener.information.local_port, BEST)
+                await socket.output_stream.write_async(b"x")
+                return await socket.input_stream.read(1)
+
+        assert await welcomed() == b"x"
+        with pytest.raises(InvalidArgumentError, match="read a revocation list"):
+            lists[0] = b"no list"
+        assert await welcomed() == b"x"
+        lists[0] = issuer.revocation_list(certificate)
+        assert "certificate_revoked" in str(await failure_of(welcomed()))
+        lists[0] = issuer.revocation_list()
+        assert await welcomed() == b"x"
+        lists.clear()
+        assert await welcomed() == b"x"
+        await until(lambda: listener.information.failed_handshakes == 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("trusted_client_certificates", [authority("ours").certificate]),
+        ("client_certificate_revocation_lists", [authority("ours").revocation_list()]),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_without_tls_nobody_vouches_later(name: str, value: Any) -> None:
     """It would be heard by nobody."""
     async with StreamSocketListener() as listener:
         listener.connection_received += lambda sender, args: args.socket.close()
         await listener.bind_endpoint_async(HOST, "")
-        with pytest.raises(IllegalMethodCallError, match="trusted_client_certificates"):
-            listener.control.trusted_client_certificates = [authority("ours").certificate]
+        with pytest.raises(IllegalMethodCallError, match=name):
+            setattr(listener.control, name, value)

@@ -11,6 +11,9 @@ from winsockets.sockets._stream_information import StreamSocketInformation
 
 __all__ = ["TlsPlan", "parse_ignorable"]
 
+_MOST_NAMES = 10
+"""Names of a certificate that are shown; some have hundreds."""
+
 
 def parse_ignorable(text: str) -> frozenset[ChainValidationResult]:
     """Take a list of what may be wrong with a certificate: "UNTRUSTED,EXPIRED".
@@ -73,8 +76,19 @@ class TlsPlan:
         names = ", ".join(
             one.name if one in IGNORABLE_RESULTS else f"{one.name} (cannot be ignored)" for one in wrong
         )
-        return [f"checked for {host}: {names}"] + [
+        checked = f"checked for {host}: {names}"
+        if certificate is not None and ChainValidationResult.INVALID_NAME in wrong:
+            checked += f"; it is for {_names_of(certificate)}"
+        return [checked] + [
             f"{depth}: {one.subject!r}, issued by {one.issuer!r}, "
             f"valid {one.valid_from:%Y-%m-%d %H:%M} to {one.valid_to:%Y-%m-%d %H:%M} UTC"
             for depth, one in enumerate(shown)
         ]
+
+
+def _names_of(certificate: Certificate) -> str:
+    """List whom a certificate is for, as far as that is of use to a reader."""
+    names = certificate.subject_alternative_name
+    known = [*map(repr, names.dns_name), *names.ip_address]
+    more = len(known) - _MOST_NAMES
+    return ", ".join(known[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "") or "no host"

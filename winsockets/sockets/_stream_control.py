@@ -92,33 +92,42 @@ class StreamSocketControl(Control):
     )
 
 
+def _serving_of(control: StreamSocketListenerControl, name: str) -> TlsServing | None:
+    """Give the TLS of a listener that is bound, None before that."""
+    if control._serving is None and control._locked is not None:
+        raise IllegalMethodCallError(
+            f"StreamSocketListenerControl.{name} cannot be set {control._locked} without server_certificates"
+        )
+    return control._serving
+
+
 def _replace(control: StreamSocketListenerControl, certificates: tuple[Certificate, ...]) -> None:
     """Let a listener that is bound show other certificates from now on."""
-    if control._serving is not None:
-        control._serving.show(certificates)
-    elif control._locked is not None:
-        raise IllegalMethodCallError(
-            f"StreamSocketListenerControl.server_certificates cannot be set {control._locked} without any"
-        )
+    serving = _serving_of(control, "server_certificates")
+    if serving is not None:
+        serving.show(certificates)
 
 
 def _trust(control: StreamSocketListenerControl, roots: tuple[Certificate, ...]) -> None:
     """Let others vouch for the clients of a listener that is bound, from now on."""
-    if control._serving is not None:
-        control._serving.trust(roots)
-    elif control._locked is not None:
-        raise IllegalMethodCallError(
-            f"StreamSocketListenerControl.trusted_client_certificates cannot be set {control._locked} "
-            "without TLS"
-        )
+    serving = _serving_of(control, "trusted_client_certificates")
+    if serving is not None:
+        serving.trust(roots)
+
+
+def _revoke(control: StreamSocketListenerControl, lists: tuple[bytes, ...]) -> None:
+    """Look the clients of a listener that is bound up in other lists from now on."""
+    serving = _serving_of(control, "client_certificate_revocation_lists")
+    if serving is not None:
+        serving.revoke(lists)
 
 
 class StreamSocketListenerControl(Control):
     """What can be set on a StreamSocketListener before it is bound, for it and every socket it accepts.
 
-    Setting a property later raises IllegalMethodCallError naming it, except ``server_certificates`` and
-    ``trusted_client_certificates`` of a listener that was bound with TLS: replaced, they count from the next
-    connection on.
+    Setting a property later raises IllegalMethodCallError naming it, except ``server_certificates``,
+    ``trusted_client_certificates`` and ``client_certificate_revocation_lists`` of a listener that was bound
+    with TLS: replaced, they count from the next connection on.
 
     Source: WinRT StreamSocketListenerControl; ``limits``, ``max_connections`` and everything about TLS are
     additions.
@@ -135,7 +144,9 @@ class StreamSocketListenerControl(Control):
         "client that offers others only is refused."
     )
     client_certificate_policy = certificate_policy()
-    client_certificate_revocation_lists = revocation_lists(_LISTS + "For those of clients.")
+    client_certificate_revocation_lists = revocation_lists(
+        _LISTS + "For those of clients.", "allowed", _revoke
+    )
     keep_alive = flag(False, _KEEP_ALIVE)
     limits = limits()
     max_connections = count_or_none(

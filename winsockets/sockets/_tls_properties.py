@@ -118,7 +118,9 @@ def trusted_certificates(
     return ListSetting(_certificate, doc, late, changing)
 
 
-def revocation_lists(doc: str, late: str = "error") -> ListSetting[bytes]:
+def revocation_lists(
+    doc: str, late: str, changing: Callable[[Any, tuple[bytes, ...]], None] | None = None
+) -> ListSetting[bytes]:
     """Make a list of certificate revocation lists."""
 
     def check(name: str, value: ReadableBuffer) -> bytes:
@@ -126,7 +128,7 @@ def revocation_lists(doc: str, late: str = "error") -> ListSetting[bytes]:
         load_revocation_list(data)
         return data
 
-    return ListSetting(check, doc, late)
+    return ListSetting(check, doc, late, changing)
 
 
 def application_protocols(doc: str, late: str = "error") -> ListSetting[str]:

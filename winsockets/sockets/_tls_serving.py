@@ -81,7 +81,14 @@ class TlsServing:
                 it was.
         """
         trusted = _vouching(self._settings["client_certificates"], roots)
-        settings = {**self._settings, "exclusive_trust_roots": trusted}
+        self._change("exclusive_trust_roots", trusted)
+
+    def revoke(self, lists: Sequence[bytes]) -> None:
+        """Look clients up in these lists from the next connection on; no session goes on then."""
+        self._change("revocation_lists", lists)
+
+    def _change(self, name: str, value: object) -> None:
+        settings = {**self._settings, name: value}
         self._context = self._make_context(self._certificates, settings)
         self._settings = settings
 
