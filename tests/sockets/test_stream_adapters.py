@@ -12,6 +12,8 @@ import pytest_twisted
 from tests.networks import network
 from tests.sockets.crossing import FAMILIES, ended, read, started_in, stream_from
 from tests.sockets.streams import system_socket
+from tests.sockets.tls import client as trusting_client
+from tests.sockets.tls import server_identity
 from tests.transports.loopback import NEEDS_LINUX, listening
 from winsockets.errors import (
     AddressNotAvailableError,
@@ -248,3 +250,29 @@ async def test_an_adapter_that_is_gone_ends_the_bind_and_another_can_be_tried(mo
             await started_in(there, listener.bind_service_name_async, "", PLAIN, other)
             port = listener.information.local_port
             assert await said_to(here, there.ports[1].ipv4, port) == b"hello"
+
+
+# With TLS
+
+
+@NEEDS_LINUX
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_tls_goes_through_adapters_too(family):
+    """At both ends, the whole handshake of it."""
+    level = SocketProtectionLevel.TLS13
+    with two_cables() as (here, there):
+        host = there.ports[1].address(family)
+        async with await greeting(b"hello") as listener, trusting_client() as secured:
+            listener.control.server_certificates.append(server_identity(host))
+            await started_in(there, listener.bind_service_name_async, "", level, adapter_of(there.ports[1]))
+            port = listener.information.local_port
+            with here.capture(here.ports[0]) as elsewhere:
+                adapter = adapter_of(here.ports[1])
+                await started_in(here, secured.connect_async, host, port, level, adapter)
+                assert secured.information.protection_level is level
+                assert await read(secured, 5) == b"hello"
+                assert elsewhere.seen(lambda packet: packet.destination_port == int(port)) == []
+            other = there.ports[0].address(family)
+            refused = await ended(started_in(here, StreamSocket().connect_async, other, port))
+            assert type(refused) is ConnectRefusedError
