@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from click.testing import CliRunner
 
 from tests.cli.commands import COMMAND, ENVIRONMENT
 from tests.multicast import LOOPBACK, PATIENCE, free_port, member, new_group, sender
 from tests.networks import Host, lan, network_namespace
+from winsockets.cli import main
 from winsockets.cli._multicast import in_a_line
 
 MULTICAST = (*COMMAND, "multicast")
@@ -163,6 +165,25 @@ def test_ctrl_c_ends_without_a_word(place: Place) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         assert (process.returncode, process.stdout.read(), process.stderr.read()) == (130, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what they drop")
+def test_what_came_too_fast_is_counted(place: Place) -> None:
+    """The system drops what it has no room for."""
+    with member(*place) as witness, sender() as skt, listening(at(place), *HERE, "--count", "1") as process:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        size = witness.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        for _ in range(size // 1000 + 10):
+            skt.sendto(bytes(1000), place)
+        process.send_signal(signal.SIGCONT)
+        done = end(process)
+    lost = re.fullmatch(
+        r"datagrams lost, because they came faster than they were shown: (\d+)\n", done.stderr
+    )
+    assert lost is not None, done.stderr
+    assert int(lost[1]) > 0
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -439,15 +460,15 @@ def test_a_datagram_that_cannot_be_sent_is_one_line(place: Place) -> None:
 )
 def test_a_wrong_command_line_has_status_2(arguments: list[str], advice: str) -> None:
     """The usage and a hint, on standard error."""
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = CliRunner().invoke(main, ["multicast", *arguments], prog_name="winsockets")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("Usage: winsockets multicast")
     assert advice in done.stderr
 
 
 def test_help_tells_a_stranger_what_there_is() -> None:
     """Options, exit status and examples."""
-    text = run("--help").stdout
+    text = CliRunner().invoke(main, ["multicast", "--help"], prog_name="winsockets").stdout
     for word in ("--source", "--interface", "--ttl", "--no-loopback", "--count", "--timeout", "Exit status"):
         assert word in text
     assert "  winsockets multicast 239.1.2.3:5000\n" in text

@@ -99,6 +99,7 @@ class _Session:
                 listening.addTimeout(self._plan.timeout, reactor, lambda *_: self._plan.count is None)
             return await listening
         finally:
+            self._tell_of_losses()
             sending.cancel()
             sending.addErrback(lambda failure: failure.trap(CancelledError))
 
@@ -127,6 +128,11 @@ class _Session:
             if count == self._plan.count:
                 break
         return True
+
+    def _tell_of_losses(self) -> None:
+        lost = self._socket.information.dropped_by_system
+        if lost:
+            self._display.note(f"datagrams lost, because they came faster than they were shown: {lost}")
 
     async def _send(self, reactor: Any) -> None:
         plan = self._plan

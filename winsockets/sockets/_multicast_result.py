@@ -17,11 +17,11 @@ _T = TypeVar("_T")
 class IPEndPoint(NamedTuple):
     """An address and a port.
 
-    Source: .NET System.Net.IPEndPoint.
-
     Attributes:
         address: numeric.
         port: 0 to 65535.
+
+    Source: .NET System.Net.IPEndPoint.
     """
 
     address: HostName
