@@ -196,7 +196,8 @@ def quality_of_service() -> Setting[SocketQualityOfService]:
     return Setting(
         lambda: SocketQualityOfService.NORMAL,
         check,
-        "LOW_LATENCY asks routers for expedited forwarding (DSCP EF). Default NORMAL.",
+        "LOW_LATENCY asks routers for expedited forwarding (DSCP EF), and goes first in the queues of this "
+        "machine (SO_PRIORITY). Default NORMAL.",
     )
 
 
