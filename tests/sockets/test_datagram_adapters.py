@@ -15,6 +15,7 @@ from tests.transports.datagrams import on_linux
 from winsockets.errors import E_INVALIDARG, InvalidArgumentError, NetworkUnreachableError, SocketErrorStatus
 from winsockets.networking import NetworkAdapter
 from winsockets.sockets import DatagramSocket
+from winsockets.transports import _adapter_binding
 
 GROUP = {system.AF_INET: "239.1.2.3", system.AF_INET6: "ff15::1:2:3"}
 
@@ -40,9 +41,12 @@ def between_two() -> Iterator[tuple[Host, list[Host]]]:
 @on_linux
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("confines", [True, False])
 @pytest_twisted.ensureDeferred
-async def test_what_comes_through_another_adapter_is_not_received(family, number):
-    """Unicast to the address of either adapter, and broadcasts."""
+async def test_what_comes_through_another_adapter_is_not_received(family, number, confines, monkeypatch):
+    """Unicast to the address of either adapter, and broadcasts; also where the system does not see to it."""
+    if not confines:
+        monkeypatch.setattr(_adapter_binding, "_confine", lambda skt, adapter: False)
     with between_two() as (here, far):
         socket = DatagramSocket()
         messages = socket.messages()
@@ -62,6 +66,7 @@ async def test_what_comes_through_another_adapter_is_not_received(family, number
                 assert message.data == destination.encode()
                 with here:
                     assert message.network_adapter == adapter_of(here, number)
+            assert socket.information.dropped_messages == 0
 
 
 @on_linux

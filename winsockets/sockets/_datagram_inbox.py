@@ -14,7 +14,7 @@ from winsockets.foundation import DEFAULT_LIMITS, AsyncOperation
 from winsockets.sockets._datagram_message import Arrival, DatagramSocketMessageReceivedEventArgs
 from winsockets.transports._datagram_transport import DatagramTransport, IDatagramReceiver
 from winsockets.transports._describe import describe_address
-from winsockets.transports._packet_info import Ancillary, was_unicast
+from winsockets.transports._packet_info import Ancillary, interface_of, was_unicast
 
 if TYPE_CHECKING:
     from winsockets.sockets._datagram_link import DatagramLink
@@ -40,6 +40,7 @@ class Inbox:
     Attributes:
         dropped: how many messages iterators had no room for, and how many others were not wanted.
         multicast_only: whether those that were sent to this machine alone are not wanted.
+        only_through: the index of the interface that those come through that are wanted; 0 for any.
         queue_bound: how many messages an iterator has room for.
     """
 
@@ -48,6 +49,7 @@ class Inbox:
         self._queues: list[weakref.ref[MessageQueue]] = []
         self.dropped = 0
         self.multicast_only = False
+        self.only_through = 0
         self.queue_bound = DEFAULT_LIMITS.message_queue
 
     def add_queue(self, queue: MessageQueue) -> None:
@@ -63,8 +65,7 @@ class Inbox:
         truncated: bool,
     ) -> None:
         """See IDatagramReceiver."""
-        if self.multicast_only and was_unicast(ancillary):
-            self.dropped += len(datagrams)
+        if (self.multicast_only or self.only_through) and self._is_unwanted(ancillary, len(datagrams)):
             return
         contents: Sequence[bytes | SocketException] = datagrams
         if truncated:
@@ -90,6 +91,15 @@ class Inbox:
                 self._queue(args)
             if not transport.delivering:
                 break
+
+    def _is_unwanted(self, ancillary: Ancillary, count: int) -> bool:
+        """Tell whether datagrams are not for this socket, and count those that were sent to it anyway."""
+        if self.only_through and interface_of(ancillary) not in (0, self.only_through):
+            return True
+        unicast = self.multicast_only and was_unicast(ancillary)
+        if unicast:
+            self.dropped += count
+        return unicast
 
     def receive_failed(self, transport: DatagramTransport, problem: SocketException) -> None:
         """See IDatagramReceiver."""

@@ -23,6 +23,7 @@ from winsockets.sockets._datagram_binding import WILDCARDS, bind_sockets, make_s
 from winsockets.sockets._datagram_control import DatagramSocketControl
 from winsockets.sockets._datagram_sharing import check_shared_destination
 from winsockets.sockets._link import from_reactor_thread
+from winsockets.transports._adapter_binding import confines
 from winsockets.transports._datagram_transport import DatagramTransport
 from winsockets.transports._describe import describe_address
 
@@ -156,8 +157,11 @@ class DatagramLink:
 
     def bind(self, addresses: Iterable[Address], port: int, adapter: NetworkAdapter | None = None) -> None:
         """Bind to one address of each family, with one port number; see ``bind_sockets``."""
+        # Where the system does not see to it, what comes through other adapters is left out here.
+        only_through = 0 if adapter is None or confines(adapter) else adapter.index
         sockets = bind_sockets(self.control, addresses, port, adapter)
         self.adapter = adapter
+        self.inbox.only_through = only_through
         for skt in sockets:
             transport = self._receive_on(skt)
             self.transports[transport.family] = transport

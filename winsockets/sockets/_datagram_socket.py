@@ -155,8 +155,8 @@ class DatagramSocket(Closing):
         Args:
             local_service_name: a port, as text or int, or a name from the services file; "" or "0" lets
                 the system choose (see ``information.local_port``).
-            adapter: the one to send and receive through, also what goes to multicast groups. Systems other
-                than Linux may deliver what comes in elsewhere.
+            adapter: the one to send and receive through, also what goes to multicast groups. On Windows what
+                comes in through others is received too.
 
         Returns:
             An operation without a result; it fails with ADDRESS_ALREADY_IN_USE and its like, with
