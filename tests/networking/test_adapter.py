@@ -85,16 +85,13 @@ def test_the_identifier_on_windows_is_that_of_the_system():
 @pytest.mark.parametrize(
     ("hardware_type", "expected"),
     [
-        (0, 1),
+        *((kind, 131) for kind in (768, 769, 776, 778, 823, 65534)),
+        *((kind, 71) for kind in (801, 802, 803)),
+        *((kind, 1) for kind in (0, 2, 280, 804)),
         (1, 6),
         (24, 144),
         (512, 23),
-        (768, 131),
         (772, 24),
-        (776, 131),
-        (801, 71),
-        (65534, 131),
-        (280, 1),
     ],
 )
 def test_the_type_is_a_number_of_ianas(hardware_type, expected):

@@ -213,7 +213,7 @@ class NetworkAdapter:
             network = ipaddress.ip_network((local.address, local.prefix_length), strict=False)
             if not network.is_link_local:
                 networks.add(str(network))
-            if any(network.version == area.version and local.address in area for area in _PRIVATE):
+            if any(local.address in area for area in _PRIVATE):
                 types |= NetworkTypes.PRIVATE_NETWORK
         # Where there is nothing but link-local addresses, the link is all that makes the network.
         content = " ".join(sorted(networks) + gateways) or f"link {self.network_adapter_id}"

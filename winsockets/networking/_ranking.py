@@ -146,7 +146,6 @@ def _is(
     """Whether an address is one of this machine's; on loopback its whole network is."""
     return mine.address == address or (
         interface.loopback
-        and mine.address.version == address.version
         and address in ipaddress.ip_network((mine.address, mine.prefix_length), strict=False)
     )
 

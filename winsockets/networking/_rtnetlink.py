@@ -52,7 +52,6 @@ class Kind(IntEnum):
     NOTHING = 1
     ERROR = 2
     DONE = 3
-    OVERRUN = 4
     NEW_LINK = 16
     LOST_LINK = 17
     GET_LINK = 18
@@ -68,7 +67,6 @@ class LinkFlags(IntFlag):
     """What netdevice(7) says of an interface (IFF_...)."""
 
     UP = 0x1
-    BROADCAST = 0x2
     LOOPBACK = 0x8
     POINT_TO_POINT = 0x10
     RUNNING = 0x40
@@ -79,11 +77,11 @@ class AddressFlags(IntFlag):
     """What the system says of an address (IFA_F_...)."""
 
     TEMPORARY = 0x01
+    OPTIMISTIC = 0x04
     DUPLICATE = 0x08
     HOME = 0x10
     DEPRECATED = 0x20
     TENTATIVE = 0x40
-    OPTIMISTIC = 0x04
 
 
 @dataclass(frozen=True, slots=True)
