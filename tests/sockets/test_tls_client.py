@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 import pytest_twisted
+from OpenSSL import SSL
 from twisted.internet.threads import deferToThread
 
 from tests.sockets.tls import (
@@ -221,6 +222,37 @@ async def test_a_peer_that_greets_in_plain_is_told_apart():
             problem = await failure_of(connecting)
     assert problem.hresult == HResult(0x80090308)  # SEC_E_INVALID_TOKEN
     assert "does not speak TLS" in str(problem)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_handshake_that_cannot_even_begin_says_why(monkeypatch):
+    """As where OpenSSL has none of the versions that are wanted."""
+
+    def fail(connection):
+        raise SSL.Error([("SSL routines", "", "no protocols available")])
+
+    async with serving() as listener:
+        place = ("localhost", listener.information.local_port, BEST)
+        async with client() as socket:
+            with monkeypatch.context() as patch:
+                patch.setattr(SSL.Connection, "do_handshake", fail)
+                problem = await failure_of(socket.connect_async(*place))
+            assert problem.hresult == HResult(0x80090331)  # SEC_E_ALGORITHM_MISMATCH
+            assert "no version of TLS in common (no protocols available)" in str(problem)
+            await socket.connect_async(*place)
+            assert await echoed(socket)
+
+
+@pytest_twisted.ensureDeferred
+async def test_more_protocols_than_a_handshake_has_room_for_are_refused():
+    """At the call, and not by OpenSSL."""
+    socket = client(application_protocols=["x" * 255] * 129)
+    with pytest.raises(InvalidArgumentError, match="offer fewer"):
+        socket.connect_async("localhost", 1, BEST)
+    socket.control.application_protocols.pop()
+    async with serving() as listener, socket:
+        await socket.connect_async("localhost", listener.information.local_port, BEST)
+        assert await echoed(socket)
 
 
 @pytest_twisted.ensureDeferred

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import pytest_twisted
-from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from tests.sockets.streams import connected
-from tests.sockets.tls import authority, client_identity, crafted, server_identity, serving
+from tests.sockets.tls import authority, client, client_identity, crafted, server_identity, serving
 from winsockets.certificates import ChainValidationResult
 from winsockets.errors import IllegalMethodCallError, InvalidArgumentError
 from winsockets.sockets import SocketProtectionLevel, StreamSocket, StreamSocketListener
@@ -108,14 +108,49 @@ def test_what_may_identify_a_client_is_taken(certificate):
     assert control.client_certificate is certificate
 
 
-def test_a_key_with_which_no_tls_is_signed_is_refused():
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: dsa.generate_private_key(2048), "the kind DSA"),
+        (lambda: ec.generate_private_key(ec.SECP224R1()), "the curve secp224r1"),
+        (lambda: ec.generate_private_key(ec.SECP256K1()), "the curve secp256k1"),
+    ],
+    ids=["DSA", "P-224", "of Bitcoin"],
+)
+def test_a_key_with_which_no_tls_is_signed_is_refused(make, kind):
     """Every handshake would fail for want of a cipher, far from where the mistake is."""
-    certificate = crafted(key=dsa.generate_private_key(2048))
+    certificate = crafted(key=make())
     listener = StreamSocketListener()
-    with pytest.raises(InvalidArgumentError, match="of the kind DSA, with which no TLS is signed"):
+    with pytest.raises(InvalidArgumentError, match=f"is of {kind}, with which no TLS is signed"):
         listener.control.server_certificates.append(certificate)
-    with pytest.raises(InvalidArgumentError, match="of the kind DSA, with which no TLS is signed"):
+    with pytest.raises(InvalidArgumentError, match=f"is of {kind}, with which no TLS is signed"):
         StreamSocket().control.client_certificate = certificate
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: rsa.generate_private_key(65537, 2048),
+        lambda: ec.generate_private_key(ec.SECP521R1()),
+        lambda: ec.generate_private_key(ec.BrainpoolP256R1()),
+        ed25519.Ed25519PrivateKey.generate,
+        ed448.Ed448PrivateKey.generate,
+    ],
+    ids=["RSA", "P-521", "Brainpool", "Ed25519", "Ed448"],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_handshake_is_signed_with_every_other_key(make):
+    """By the server and by the client."""
+    certificate = crafted("localhost", key=make())
+    settings = {
+        "server_certificates": [certificate],
+        "client_certificate_policy": ClientCertificatePolicy.REQUIRE,
+        "trusted_client_certificates": [authority().certificate],
+    }
+    async with serving(**settings) as listener, client(client_certificate=certificate) as socket:
+        await socket.connect_async("localhost", listener.information.local_port, SocketProtectionLevel.TLS13)
+        await socket.output_stream.write_async(b"signed")
+        assert await socket.input_stream.read_exactly(6) == b"signed"
 
 
 def test_a_server_certificate_is_for_servers():
@@ -140,6 +175,8 @@ def test_a_server_certificate_is_for_servers():
         ("application_protocols", [b"h2"], TypeError),
         ("application_protocols", [""], InvalidArgumentError),
         ("application_protocols", ["x" * 256], InvalidArgumentError),
+        ("application_protocols", ["h2\0"], InvalidArgumentError),
+        ("application_protocols", ["\udc80"], InvalidArgumentError),
         ("min_protection_level", SocketProtectionLevel.PLAIN_SOCKET, InvalidArgumentError),
         ("min_protection_level", SocketProtectionLevel.SSL, InvalidArgumentError),
         ("min_protection_level", 11, InvalidArgumentError),

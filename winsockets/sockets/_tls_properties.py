@@ -137,8 +137,8 @@ def application_protocols(doc: str, late: str = "error") -> ListSetting[str]:
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str):
             raise TypeError(f"{name} takes a str such as 'h2', not {value!r}")
-        if not 0 < len(value.encode()) < 256:
-            raise InvalidArgumentError(f"{name}: {value!r} is not of 1 to 255 bytes")
+        if not (value.isprintable() and 0 < len(value.encode()) < 256):
+            raise InvalidArgumentError(f"{name}: {value!r} is not of 1 to 255 bytes that can be printed")
         return value
 
     return ListSetting(check, doc, late)

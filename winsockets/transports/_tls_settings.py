@@ -24,12 +24,18 @@ _VERSIONS = (TLSVersion.TLSv1, TLSVersion.TLSv1_1, TLSVersion.TLSv1_2, TLSVersio
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # What TLS 1.0 and 1.1 have: SHA-1 everywhere, which OpenSSL allows at its lowest level only.
 _OLD_CIPHERS = _CIPHERS + ":ECDHE+AES:@SECLEVEL=0"
-_SIGNING_KEYS = (
-    rsa.RSAPrivateKey,
-    ec.EllipticCurvePrivateKey,
-    ed25519.Ed25519PrivateKey,
-    ed448.Ed448PrivateKey,
+_MOST_PROTOCOLS = 32 * 1024
+"""Bytes of the names of application protocols: half of what is there for all extensions."""
+# RFC 8446 section 4.2.3 and RFC 8734. There were signatures with other curves, and nobody takes them now.
+_CURVES = (
+    ec.SECP256R1,
+    ec.SECP384R1,
+    ec.SECP521R1,
+    ec.BrainpoolP256R1,
+    ec.BrainpoolP384R1,
+    ec.BrainpoolP512R1,
 )
+_SIGNING_KEYS = (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 _OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 
@@ -52,11 +58,14 @@ def signing_key(certificate: Certificate, purpose: str) -> PrivateKeyTypes:
     Source: RFC 8446 section 4.2.3.
     """
     key = certificate._private_key_for(purpose)
-    if not isinstance(key, _SIGNING_KEYS):
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        kind, is_good = f"the curve {key.curve.name}", isinstance(key.curve, _CURVES)
+    else:
+        kind, is_good = f"the kind {certificate.key_algorithm_name}", isinstance(key, _SIGNING_KEYS)
+    if not is_good:
         raise InvalidArgumentError(
-            f"{purpose} with the certificate of {certificate.subject!r}: its key is of the kind "
-            f"{certificate.key_algorithm_name}, with which no TLS is signed any more; get one with an "
-            "elliptic curve or RSA"
+            f"{purpose} with the certificate of {certificate.subject!r}: its key is of {kind}, with which no "
+            "TLS is signed any more; get one with the curve P-256, or with RSA"
         )
     return key
 
@@ -134,6 +143,11 @@ def check_settings(
     names = tuple(protocol.encode() for protocol in protocols)
     if not all(0 < len(name) < 256 for name in names):
         raise InvalidArgumentError(f"protocols: {list(protocols)!r} has a name not of 1 to 255 bytes")
+    if sum(len(name) + 1 for name in names) > _MOST_PROTOCOLS:
+        raise InvalidArgumentError(
+            f"protocols: {len(names)} names of more than {_MOST_PROTOCOLS} bytes in all are more than the "
+            "first message of a handshake has room for; offer fewer"
+        )
     exclusive = tuple(root._x509 for root in exclusive_trust_roots)
     return TlsSettings(
         minimum,
