@@ -48,7 +48,7 @@ async def main(reactor, service=KINDS, interface="", seconds="2"):
         for record in answers_in(args.data):
             if record.type == dns.PTR and text(record.name) == service:
                 show(f"{args.remote_address} offers {text(record.payload.name)}")
-            elif record.type == dns.SRV:
+            elif record.type == dns.SRV and text(record.name).endswith(service):
                 place = f"{text(record.payload.target)} port {record.payload.port}"
                 show(f"{text(record.name)} is at {place}")
 

@@ -19,6 +19,7 @@ from winsockets.errors import (
     ObjectClosedError,
     OperationAbortedError,
     OutOfBoundsError,
+    translate,
 )
 from winsockets.networking import HostName, NetworkAdapter
 from winsockets.networking._address import Address
@@ -201,7 +202,10 @@ class MulticastClient:
         skt = self._system(name)
         if unsigned(size, name, 31) == 0:
             raise InvalidArgumentError(f"{name}: a buffer of no bytes holds nothing")
-        skt.setsockopt(socket.SOL_SOCKET, option, size)
+        try:
+            skt.setsockopt(socket.SOL_SOCKET, option, size)
+        except OSError as problem:
+            raise translate(problem, f"set {name} to {size}") from problem
 
     def _system(self, action: str) -> socket.socket:
         """The socket of the system."""
