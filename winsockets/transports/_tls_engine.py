@@ -21,8 +21,8 @@ _LONGEST = RECORD + 2048
 _TYPES = range(20, 25)
 _APPLICATION_DATA = 23
 _MAJOR = 3
-_OUTPUT = 64 * 1024
-"""What is taken at once where it is not known how much there is: any flight of a handshake fits."""
+_OUTPUT = 4 * 1024
+"""What is taken at once where it is not known how much there is: most flights of a handshake fit."""
 _ALL = 1 << 30
 _MOST_EMPTY = 32
 """Records, more than those with plaintext, that may come at once without any: key updates, tickets, padding.
@@ -143,7 +143,7 @@ class TlsEngine:
         self._ready = False
 
     def start(self) -> None:
-        """Begin: a client has its first message in ``output`` then."""
+        """Begin as a client: its first message is in ``output`` then."""
         self._shake_hands()
 
     def receive(self, data: bytes) -> bytes:
@@ -271,8 +271,11 @@ class TlsEngine:
 
     def _collect(self) -> None:
         """Take what OpenSSL wants to be sent."""
-        while output := self._calls.take(_OUTPUT):
+        size = _OUTPUT
+        while size == _OUTPUT:
+            output = self._calls.take(_OUTPUT)
             self.output += output
+            size = len(output)
 
     def _break(self, problem: Exception) -> None:
         was_open = self.state is TlsState.OPEN

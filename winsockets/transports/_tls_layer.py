@@ -191,12 +191,13 @@ class TlsLayer(Protocol):
             _log.failure("A context for TLS made no connection; the peer is refused")
             self._fail(translate(problem, self._action), at_once=True)
             return
-        self._engine.start()
-        if self._engine.state is TlsState.BROKEN:
-            # Nothing was sent; the connection has to outlast the telling that there is one.
-            self._fail(self._explain(), at_once=True)
-            return
-        self._after_receiving(b"")
+        if not self._server:
+            self._engine.start()
+            if self._engine.state is TlsState.BROKEN:
+                # Nothing was sent; the connection has to outlast the telling that there is one.
+                self._fail(self._explain(), at_once=True)
+                return
+            self._after_receiving(b"")
         if received and self._problem is None:
             self.dataReceived(received)
 
