@@ -22,6 +22,7 @@ from winsockets.cli._session import Plan, hold
 from winsockets.cli._tls import TlsPlan, parse_ignorable
 from winsockets.cli._url import EchoUrl, parse_url
 from winsockets.errors import SocketException
+from winsockets.networking._name_servers import NameServer, as_name_servers
 
 __all__ = ["main"]
 
@@ -78,6 +79,15 @@ def _identity(certificate: str | None, private_key: str | None) -> Certificate |
         raise click.BadParameter(str(problem), param_hint="'--certificate'") from problem
 
 
+def _name_servers(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[NameServer, ...]:
+    try:
+        return as_name_servers(values, "the server")
+    except SocketException as problem:
+        raise click.BadParameter(str(problem), ctx, param) from problem
+
+
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
@@ -131,6 +141,15 @@ def main() -> None:
     help="How long to wait for the connection, and for each reply.  [default: 5]",
 )
 @click.option(
+    "--name-server",
+    "name_servers",
+    callback=_name_servers,
+    multiple=True,
+    metavar="ADDRESS",
+    help="Ask this name server for HOST and PORT, and not the system's: an address, with a port or without. "
+    "May be given several times.",
+)
+@click.option(
     "--ca",
     callback=_authorities,
     metavar="FILE",
@@ -161,6 +180,7 @@ def echo(
     interval: float,
     size: int | None,
     timeout: float,
+    name_servers: tuple[NameServer, ...],
     ca: tuple[Certificate, ...],
     certificate: str | None,
     private_key: str | None,
@@ -168,8 +188,9 @@ def echo(
 ) -> None:
     """Send messages to an echo server and compare what comes back.
 
-    URL is tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT. PORT is a number or a name from the services
-    file, 1337 when left out; an IPv6 address stands in brackets.
+    URL is tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT. PORT is a number, a name from the services
+    file, or else the name of a service of HOST that DNS tells about (SRV); 1337 when left out. An IPv6
+    address stands in brackets.
 
     Each TEXT is a message, sent with a newline at its end. Without TEXT, each line of standard input is one,
     whatever its bytes are; a line of more than 64 KiB is sent in pieces. Each message waits for the reply to
@@ -197,7 +218,7 @@ def echo(
     elif measuring:
         length = size or _DEFAULT_SIZE
         messages = (numbered(number, length) for number in range(1, total + 1))
-    plan = Plan(url, messages, interval, timeout, tls)
+    plan = Plan(url, messages, interval, timeout, tls, name_servers)
     sys.exit(run(lambda reactor: hold(plan, Display(measuring, total), reactor)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from winsockets.cli._statistics import Tally
 from winsockets.cli._url import EchoUrl
 from winsockets.errors import ConnectionTimedOutError, ResetByPeerError, SocketException
 from winsockets.networking import EndpointPair
+from winsockets.networking._name_servers import NameServer
 from winsockets.sockets import DatagramSocket, DatagramSocketMessageReceivedEventArgs
 
 __all__ = ["DatagramEcho"]
@@ -35,17 +36,26 @@ class DatagramEcho:
         url: the server.
         timeout: seconds for resolving the name.
         tally: counts late replies, duplicates and strays.
+        name_servers: whom to ask for the server; none for those of the system.
     """
 
     ends_with_a_loss = False
     protection = ""
     longest = 65_507
 
-    def __init__(self, reactor: Any, url: EchoUrl, timeout: float, tally: Tally) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        url: EchoUrl,
+        timeout: float,
+        tally: Tally,
+        name_servers: Sequence[NameServer] = (),
+    ) -> None:
         self._reactor = reactor
         self._url = url
         self._timeout = timeout
         self._tally = tally
+        self._name_servers = name_servers
         self._pairs: deque[EndpointPair] = deque()
         self._socket = DatagramSocket(reactor=reactor)
         self._message = b""
@@ -62,7 +72,9 @@ class DatagramEcho:
                 "a longer --timeout"
             )
 
-        resolving = DatagramSocket.get_endpoint_pairs_async(self._url.host, self._url.service)
+        resolving = DatagramSocket.get_endpoint_pairs_async(
+            self._url.host, self._url.service, name_servers=self._name_servers
+        )
         self._pairs.extend(await resolving.addTimeout(self._timeout, self._reactor, too_late))
         await self._connect()
         return self

@@ -18,6 +18,7 @@ from winsockets.cli._stream_echo import StreamEcho
 from winsockets.cli._tls import TlsPlan
 from winsockets.cli._url import EchoUrl
 from winsockets.errors import ConnectionTimedOutError, SocketException
+from winsockets.networking._name_servers import NameServer
 
 __all__ = ["Plan", "hold"]
 
@@ -35,6 +36,7 @@ class Plan:
         interval: the least seconds from one message to the next.
         timeout: seconds for resolving, for connecting, for a TLS handshake, and for each reply.
         tls: how to speak TLS, where the URL asks for it.
+        name_servers: whom to ask for the server; none for those of the system.
     """
 
     url: EchoUrl
@@ -42,6 +44,7 @@ class Plan:
     interval: float
     timeout: float
     tls: TlsPlan
+    name_servers: tuple[NameServer, ...] = ()
 
 
 async def hold(plan: Plan, display: Display, reactor: Any) -> bool:
@@ -76,9 +79,9 @@ async def hold(plan: Plan, display: Display, reactor: Any) -> bool:
 async def _exchange_all(plan: Plan, display: Display, reactor: Any, tally: Tally) -> None:
     echo: StreamEcho | DatagramEcho
     if plan.url.transport == "udp":
-        echo = DatagramEcho(reactor, plan.url, plan.timeout, tally)
+        echo = DatagramEcho(reactor, plan.url, plan.timeout, tally, plan.name_servers)
     else:
-        echo = StreamEcho(reactor, plan.url, plan.timeout, plan.tls)
+        echo = StreamEcho(reactor, plan.url, plan.timeout, plan.tls, plan.name_servers)
     next_message = _source(plan.messages, reactor, echo.longest)
     async with echo:
         if plan.messages is None:

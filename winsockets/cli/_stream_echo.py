@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +11,7 @@ from winsockets.cli._tls import TlsPlan
 from winsockets.cli._url import EchoUrl
 from winsockets.errors import OutOfBoundsError, SocketException
 from winsockets.foundation import DEFAULT_LIMITS, AsyncOperationWithProgress
+from winsockets.networking._name_servers import NameServer
 from winsockets.sockets import SocketProtectionLevel, StreamSocket
 
 __all__ = ["StreamEcho"]
@@ -27,6 +28,7 @@ class StreamEcho:
         url: the server.
         timeout: seconds for resolving the name, again for connecting, and again for a TLS handshake.
         tls: how to speak TLS, where the URL asks for it.
+        name_servers: whom to ask for the server; none for those of the system.
 
     Raises:
         InvalidArgumentError: the certificate to show is not one for clients.
@@ -35,7 +37,14 @@ class StreamEcho:
     ends_with_a_loss = True
     longest = 64 * 1024
 
-    def __init__(self, reactor: Any, url: EchoUrl, timeout: float, tls: TlsPlan) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        url: EchoUrl,
+        timeout: float,
+        tls: TlsPlan,
+        name_servers: Sequence[NameServer] = (),
+    ) -> None:
         self._url = url
         self._tls = tls
         self._socket = StreamSocket(reactor=reactor)
@@ -47,6 +56,7 @@ class StreamEcho:
             handshake_timeout=timeout,
             close_timeout=0,
         )
+        self._socket.control.name_servers = name_servers
         self._level = SocketProtectionLevel.PLAIN_SOCKET
         if url.transport == "tls":
             self._level = SocketProtectionLevel.UNSPECIFIED

@@ -19,7 +19,7 @@ class EchoUrl(NamedTuple):
     Attributes:
         transport: how to get there; tls is TLS over TCP.
         host: a name or an address; an IPv6 address keeps its brackets.
-        service: a port, or a name from the services file.
+        service: a port, a name from the services file, or one that SRV records of the host tell about.
     """
 
     transport: Literal["tcp", "tls", "udp"]
