@@ -254,6 +254,51 @@ def test_an_alert_before_the_handshake_is_known_by_its_number(number: int) -> No
     assert (engine.failure.fault, engine.failure.alert) == (TlsFault.ALERT, number)
 
 
+def records_of(data: bytes) -> list[bytes]:
+    """Cut a flight into its records."""
+    records = []
+    while data:
+        size = 5 + int.from_bytes(data[3:5])
+        records.append(data[:size])
+        data = data[size:]
+    return records
+
+
+def until_record(stage: int, server: bool, version: ssl.TLSVersion) -> tuple[TlsEngine, int]:
+    """An engine in the midst of a handshake, and how many records of the peer's it has got."""
+    engine, peer = couple(server, version)
+    engine.start()
+    fed = 0
+    while fed < stage and engine.state is TlsState.HANDSHAKING:
+        records = records_of(peer.step(output_of(engine)))
+        for record in records[: stage - fed]:
+            engine.receive(record)
+        fed += len(records[: stage - fed])
+        if not records:
+            break
+    return engine, fed
+
+
+@each_way
+def test_an_alert_at_any_stage_of_the_handshake_ends_it(server: bool, version: ssl.TLSVersion) -> None:
+    """In plain it says why; where it has no place, or had to be encrypted, the peer broke the rules."""
+    stages = 0
+    for stage in range(20):
+        engine, fed = until_record(stage, server, version)
+        if fed < stage or engine.state is TlsState.OPEN:
+            break
+        stages += 1
+        assert engine.receive(bytes([21, 3, 3, 0, 2, 2, 40])) == b""
+        assert engine.state is TlsState.BROKEN
+        assert engine.failure is not None
+        told = (engine.failure.fault, engine.failure.alert)
+        assert told == (TlsFault.ALERT, 40) or (
+            stage and told[0] in {TlsFault.VIOLATION, TlsFault.BAD_RECORD}
+        )
+        assert engine.receive(b"more") == b""
+    assert stages >= 2
+
+
 def test_an_alert_that_nobody_knows_ends_it_too() -> None:
     """There may be new ones."""
     engine, _ = client_engine()
