@@ -178,7 +178,7 @@ def test_limits_are_taken_whole(control):
 
 
 @pytest.mark.parametrize("kind", [StreamSocket, StreamSocketListener, DatagramSocket])
-@pytest.mark.parametrize("name", ["client_certificat", "multicast_only", "nodelay"])
+@pytest.mark.parametrize("name", ["client_certificat", "multicast_onyl", "nodelay"])
 def test_a_control_takes_no_other_properties(kind, name):
     """What this version does not have and what is misspelt is refused, not taken in silence."""
     control = kind().control
