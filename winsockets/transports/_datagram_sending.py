@@ -381,11 +381,9 @@ class DatagramSending(ABC):
         """Tell whether an answer may be about earlier datagrams, and keep what it says of them if so."""
         if self._hears:
             reports = reported_errors(self.socket, self._limits.datagrams_per_turn)
-            if reports.errors:
-                self._news += reports.errors
+            if reports:
+                self._news += reports
                 return True
-            if reports.own:
-                return False
         # There is no queue of what was said, or it was full.
         repeated = bool(self._news) and self._news[-1].errno == problem.errno
         if repeated and problem.errno != errno.ECONNREFUSED:

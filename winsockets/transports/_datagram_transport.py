@@ -194,7 +194,7 @@ class DatagramTransport(DatagramSending):
         """Tell what the system keeps of what was said, or else what it answered; return how much that was."""
         problems: list[OSError] = []
         if self._hears:
-            problems += reported_errors(self.socket, most).errors
+            problems += reported_errors(self.socket, most)
         if problem is not None and not problems:
             problems.append(problem)
         for each in problems:

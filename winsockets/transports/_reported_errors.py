@@ -8,11 +8,10 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from typing import NamedTuple
 
 from winsockets.transports._packet_info import Ancillary
 
-__all__ = ["ReportedError", "Reports", "hear_errors", "reported_errors", "understand"]
+__all__ = ["ReportedError", "hear_errors", "reported_errors", "understand"]
 
 # linux/in.h and linux/in6.h, linux/errqueue.h; the socket module does not name the first ones.
 _RECVERR = {
@@ -46,18 +45,6 @@ class ReportedError(OSError):
     packet_size = 0
 
 
-class Reports(NamedTuple):
-    """What the queue had.
-
-    Attributes:
-        errors: what others said.
-        own: whether this system itself refused a datagram, and has said so to whoever sent it.
-    """
-
-    errors: list[ReportedError]
-    own: bool
-
-
 def hear_errors(skt: socket.socket) -> bool:
     """Have the system keep what is said of datagrams; False where it has no queue for that.
 
@@ -75,22 +62,21 @@ def hear_errors(skt: socket.socket) -> bool:
     return True
 
 
-def reported_errors(skt: socket.socket, most: int) -> Reports:
+def reported_errors(skt: socket.socket, most: int) -> list[ReportedError]:
     """Take what was said from the queue, ``most`` things at most, in the order in which it came.
+
+    What this system itself refused is taken too, and left out: whoever sent it knows.
 
     Source: ip(7), MSG_ERRQUEUE.
     """
     errors: list[ReportedError] = []
-    own = False
     with suppress(OSError):
         for _ in range(most):
             _, ancillary, _, _ = skt.recvmsg(1, _ROOM, _QUEUE)
             found = understand(ancillary)
-            if found is None:
-                own = True
-            else:
+            if found is not None:
                 errors.append(found)
-    return Reports(errors, own)
+    return errors
 
 
 def understand(ancillary: Ancillary) -> ReportedError | None:
