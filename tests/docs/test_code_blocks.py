@@ -21,6 +21,7 @@ from twisted.internet.threads import deferToThread
 
 import winsockets
 from tests.docs.blocks import ROOT, Block, blocks
+from tests.sockets.name_service import SRV, Table, name_server
 from winsockets import AddressInUseError, DatagramSocket, StreamSocket, StreamSocketListener
 from winsockets.testing import CertificateAuthority
 
@@ -145,6 +146,11 @@ async def test_a_fragment_runs(block: Block, port: str, tmp_path: Path) -> None:
                 listener, given["authority"] = await open_tls_echo()
                 await stack.enter_async_context(listener)
                 given["port"] = listener.information.local_port
+            elif block.page.name == "services-by-name.md":
+                table: Table = {
+                    ("_chat-room._tcp.example.com", SRV.TYPE): [SRV(0, 0, int(port), "localhost")]
+                }
+                given["name_server"], _ = await stack.enter_async_context(name_server(table))
             outcome = eval(code, {**names, **given})
             if inspect.iscoroutine(outcome):
                 await outcome
