@@ -6,8 +6,16 @@ import pytest
 import pytest_twisted
 
 from tests.sockets.tls_verdicts import FAULTS, ask_both
+from winsockets.certificates import (
+    Certificate,
+    CertificateChainPolicy,
+    ChainBuildingParameters,
+    ChainValidationParameters,
+    ChainValidationResult,
+)
 from winsockets.certificates._results import IGNORABLE_RESULTS, result_of_verification_error
 from winsockets.errors import SocketErrorStatus
+from winsockets.networking import HostName
 from winsockets.sockets import SocketSslErrorSeverity
 
 OURS_ALONE = {"has a common name alone"}
@@ -28,6 +36,25 @@ async def test_openssl_and_we_find_the_same_faults(fault, require_program):
     fatal = not IGNORABLE_RESULTS.issuperset(fault.results)
     expected = SocketSslErrorSeverity(2 if fatal else bool(fault.results))
     assert verdict.severity is expected
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest_twisted.ensureDeferred
+async def test_a_chain_is_validated_to_the_same_verdict(fault):
+    """Without a handshake. Of an authority that is none OpenSSL says so in several ways; that is all."""
+    shown = fault.make()
+    building = ChainBuildingParameters()
+    building.exclusive_trust_roots.extend(Certificate(one.der) for one in shown.trusted)
+    building.revocation_lists.extend(shown.lists)
+    building.revocation_check_enabled = bool(shown.lists)
+    own, *others = (Certificate(one.der) for one in shown.chain)
+    chain = await own.build_chain_async(others, building)
+    purpose = ChainValidationParameters()
+    purpose.certificate_chain_policy = CertificateChainPolicy.SSL
+    purpose.server_dns_name = HostName(shown.host)
+    found = {result for result in chain.validate_all(purpose) if result}
+    doubled = {ChainValidationResult.BASIC_CONSTRAINTS_ERROR, ChainValidationResult.WRONG_USAGE}
+    assert found == set(fault.results) or (found < doubled and set(fault.results) == doubled)
 
 
 def test_every_status_of_a_certificate_is_among_them():
