@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.task import Clock, deferLater
+from twisted.logger import LogLevel, capturedLogs
 from zope.interface import implementer
 
 from tests.networking.netlink_messages import attribute, message, route
@@ -196,7 +197,9 @@ def test_a_socket_that_fails_is_given_up():
     """From then on changes are looked for."""
     machine = watched()
     machine.state = "changed"
-    machine.tell(OSError(errno.ENETDOWN, "gone"))
+    with capturedLogs() as logged:
+        machine.tell(OSError(errno.ENETDOWN, "gone"))
+    assert [event["log_level"] for event in logged] == [LogLevel.warn]
     assert machine.link.closed
     assert machine.reactor.readers == []
     machine.reactor.advance(1)
@@ -231,7 +234,9 @@ def test_a_look_that_fails_is_tried_again():
     machine = watched()
     machine.state, machine.problem = "changed", SocketException("no descriptor is free")
     machine.tell(NEW_LINK)
-    machine.reactor.advance(1)
+    with capturedLogs() as logged:
+        machine.reactor.advance(1)
+    assert [str(event["problem"]) for event in logged] == ["no descriptor is free"]
     assert machine.heard == []
     machine.problem = None
     machine.reactor.advance(8)

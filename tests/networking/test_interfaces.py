@@ -25,6 +25,7 @@ from winsockets.networking._interfaces import (
     InterfaceAddress,
     assemble,
     default_routes,
+    interface_names,
     interfaces,
 )
 from winsockets.networking._rtnetlink import Kind, parse_address, parse_link
@@ -78,6 +79,33 @@ def test_an_adapter_of_windows_has_a_guid_and_a_name(monkeypatch):
     assert (found.name, found.index, found.identifier) == ("ethernet_5", 5, guid)
     assert addresses_of(found) == {"fe80::1/64"}
     assert (found.speed, found.wireless, default_routes()) == (0, False, [])
+
+
+def test_an_adapter_of_windows_without_a_name_has_its_description(monkeypatch):
+    """Better than no adapters at all."""
+
+    def unknown(index):
+        raise OSError(errno.ENXIO, "no such interface")
+
+    adapters = [ifaddr.Adapter("{846EE342-7039-11DE-9D20-806E6F6E6963}", "Realtek", [], index=None)]
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda include_unconfigured: adapters)
+    monkeypatch.setattr(socket, "if_indextoname", unknown)
+    (found,) = interfaces()
+    assert (found.name, found.index, found.up) == ("Realtek", 0, False)
+
+
+def test_names_for_messages(monkeypatch):
+    """They are never the reason for another error."""
+    assert interface_names() == ", ".join(known.name for known in interfaces())
+    monkeypatch.setattr(_interfaces, "interfaces", list)
+    assert interface_names() == "none at all"
+
+    def refuse():
+        raise SocketException("no")
+
+    monkeypatch.setattr(_interfaces, "interfaces", refuse)
+    assert interface_names() == "some that it does not tell"
 
 
 @on_linux

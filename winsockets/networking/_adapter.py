@@ -7,7 +7,7 @@ import uuid
 from typing import final
 
 from winsockets.errors import AddressNotAvailableError, InvalidArgumentError
-from winsockets.networking._interfaces import Interface, default_routes, interfaces
+from winsockets.networking._interfaces import Interface, default_routes, interface_names, interfaces
 from winsockets.networking._kinds import NetworkTypes
 from winsockets.networking._quoting import quoted
 
@@ -153,7 +153,7 @@ class NetworkAdapter:
                 return cls(interface)
         raise AddressNotAvailableError(
             f"find the network adapter {quoted(name)}: there is none of that name; "
-            f"this machine has {', '.join(interface.name for interface in known) or 'none at all'}"
+            f"this machine has {interface_names()}"
         )
 
     @property
@@ -206,7 +206,7 @@ class NetworkAdapter:
         interface = current_interface(self)
         if interface is None or not interface.up:
             return NetworkItem(uuid.uuid5(_NETWORKS, f"none {self.network_adapter_id}"), NetworkTypes.NONE)
-        gateways = sorted(route.gateway for route in default_routes() if interface.index in route.indexes)
+        gateways = {route.gateway for route in default_routes() if interface.index in route.indexes}
         networks = set()
         types = NetworkTypes.INTERNET if gateways else NetworkTypes.NONE
         for local in interface.addresses:
@@ -216,7 +216,7 @@ class NetworkAdapter:
             if any(local.address in area for area in _PRIVATE):
                 types |= NetworkTypes.PRIVATE_NETWORK
         # Where there is nothing but link-local addresses, the link is all that makes the network.
-        content = " ".join(sorted(networks) + gateways) or f"link {self.network_adapter_id}"
+        content = " ".join([*sorted(networks), *sorted(gateways)]) or f"link {self.network_adapter_id}"
         return NetworkItem(uuid.uuid5(_NETWORKS, content), types)
 
     def __repr__(self) -> str:

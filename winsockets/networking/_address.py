@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from winsockets.errors import NameResolutionError
 from winsockets.networking._hostname import HostName
+from winsockets.networking._interfaces import interface_names
 
 __all__ = ["Address", "interface_index", "literal_address"]
 
@@ -94,8 +95,7 @@ def interface_index(zone: str) -> int:
             raise OSError(f"interface indexes end at {_HIGHEST_SCOPE}")
         return socket.if_nametoindex(zone)
     except OSError as problem:
-        known = ", ".join(name for _, name in socket.if_nameindex())
         raise NameResolutionError(
             f"find the network interface {zone!r} of an IPv6 address: there is none of that name; "
-            f"this machine has {known}"
+            f"this machine has {interface_names()}"
         ) from problem

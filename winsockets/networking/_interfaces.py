@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from winsockets.errors import translate
+from winsockets.errors import SocketException, translate
 from winsockets.networking import _proc_interfaces
 from winsockets.networking._rtnetlink import (
     AddressFlags,
@@ -28,7 +28,7 @@ from winsockets.networking._rtnetlink import (
     parse_route,
 )
 
-__all__ = ["Interface", "InterfaceAddress", "assemble", "default_routes", "interfaces"]
+__all__ = ["Interface", "InterfaceAddress", "assemble", "default_routes", "interface_names", "interfaces"]
 
 _T = TypeVar("_T")
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -166,6 +166,14 @@ def default_routes() -> list[RouteRecord]:
         raise translate(problem, "list the default routes of this machine") from problem
 
 
+def interface_names() -> str:
+    """The names of the interfaces for a message, as far as the system tells them."""
+    try:
+        return ", ".join(interface.name for interface in interfaces()) or "none at all"
+    except SocketException:
+        return "some that it does not tell"
+
+
 def assemble(links: Iterable[LinkRecord], addresses: Iterable[AddressRecord]) -> list[Interface]:
     """Put interfaces and their addresses together; an address without its interface is left out."""
     found: dict[int, list[InterfaceAddress]] = {}
@@ -254,17 +262,25 @@ def _portable_interfaces() -> list[Interface]:
         )
         index = adapter.index or 0
         loopback = any(address.address.is_loopback for address in addresses)
-        on_windows = sys.platform == "win32"
+        # Windows' own names are GUIDs in braces.
+        identifier = adapter.name if adapter.name.startswith("{") else ""
         found.append(
             Interface(
-                socket.if_indextoname(index) if on_windows and index else adapter.name,
+                _name_of(index, adapter.nice_name) if identifier else adapter.name,
                 index,
                 hardware_type=_LOOPBACK_HARDWARE if loopback else 0,
                 up=bool(addresses),
                 loopback=loopback,
                 multicast=not loopback,
                 addresses=addresses,
-                identifier=adapter.name if on_windows else "",
+                identifier=identifier,
             )
         )
     return sorted(found, key=lambda interface: interface.index)
+
+
+def _name_of(index: int, otherwise: str) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return otherwise
