@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
+from tests.certificates.authority import NOON, Entity, rsa_key
 from tests.transports.tls import (
     VERSIONS,
     PythonPeer,
@@ -22,9 +25,11 @@ from tests.transports.tls import (
     opened,
     output_of,
     root,
+    server_context,
     server_engine,
     shake_hands,
 )
+from winsockets.certificates import Certificate
 from winsockets.errors._tls_table import TlsFault
 from winsockets.transports import ClientCertificatePolicy
 from winsockets.transports._tls_engine import RECORD, TlsEngine, TlsState
@@ -353,6 +358,54 @@ def test_without_a_common_cipher_the_server_says_so() -> None:
     assert engine.failure.fault is TlsFault.NO_COMMON_CIPHER
     assert peer.error is not None
     assert "HANDSHAKE_FAILURE" in str(peer.error.reason)
+
+
+EVERY_CIPHER = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
+RSA = Entity.root("RSA", key=rsa_key(2048), start=datetime(2000, 1, 1, tzinfo=UTC), end=NOON)
+GOOD_CIPHER = re.compile(r"ECDHE-(ECDSA|RSA)-(AES(128|256)-GCM-SHA(256|384)|CHACHA20-POLY1305)")
+
+
+def ciphers() -> list[str]:
+    """Whatever Python's TLS can speak up to TLS 1.2, also what nobody should."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers(EVERY_CIPHER)
+    return [str(one["name"]) for one in context.get_ciphers() if one["protocol"] != "TLSv1.3"]
+
+
+@pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
+def test_a_server_speaks_ciphers_with_forward_secrecy_and_authentication_alone(kind: str) -> None:
+    """With each kind of key all three of its own, whatever else a client offers."""
+    own = issued().private_key_and_cert_chain_pem.bytes() if kind == "ECDSA" else RSA.pem + RSA.key_pem()
+    context = server_context(certificate=Certificate.load_pem(own))
+    spoken = set()
+    for cipher in ciphers():
+
+        def prepare(it: ssl.SSLContext, cipher: str = cipher) -> None:
+            it.set_ciphers(f"{cipher}:@SECLEVEL=0")
+            it.maximum_version = ssl.TLSVersion.TLSv1_2
+            it.check_hostname = False
+            it.verify_mode = ssl.CERT_NONE
+
+        engine = TlsEngine(context.serverConnectionForTLS(None), server=True)
+        shake_hands(engine, PythonPeer(server=False, prepare=prepare))
+        if engine.state is TlsState.OPEN:
+            spoken.add(cipher)
+    assert len(spoken) == 3
+    assert all(GOOD_CIPHER.fullmatch(cipher) and kind in cipher for cipher in spoken), spoken
+
+
+@pytest.mark.parametrize("offered", ["ECDHE-ECDSA-AES128-SHA", "AES128-SHA:NULL-SHA256", "ADH-AES128-SHA256"])
+def test_a_client_offers_nothing_else_either(offered: str) -> None:
+    """A server that can do no better is not connected to."""
+    engine, _ = client_engine()
+
+    def prepare(it: ssl.SSLContext) -> None:
+        it.set_ciphers(f"{offered}:@SECLEVEL=0")
+        it.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    shake_hands(engine, PythonPeer(server=True, prepare=prepare))
+    assert engine.failure is not None
+    assert (engine.failure.fault, engine.failure.alert) == (TlsFault.ALERT, 40)
 
 
 def test_a_refused_certificate_is_told_apart() -> None:
