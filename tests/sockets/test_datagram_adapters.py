@@ -12,7 +12,13 @@ import pytest_twisted
 from tests.networks import Host, network, two_hosts
 from tests.sockets.crossing import FAMILIES, receiver_in, started_in
 from tests.transports.datagrams import on_linux
-from winsockets.errors import E_INVALIDARG, InvalidArgumentError, NetworkUnreachableError, SocketErrorStatus
+from winsockets.errors import (
+    E_INVALIDARG,
+    AddressNotAvailableError,
+    InvalidArgumentError,
+    NetworkUnreachableError,
+    SocketErrorStatus,
+)
 from winsockets.networking import NetworkAdapter
 from winsockets.sockets import DatagramSocket
 from winsockets.transports import _adapter_binding
@@ -134,6 +140,34 @@ async def test_when_the_adapter_disappears_writing_fails_and_the_socket_stays(fa
         again = DatagramSocket()
         async with again:
             await started_in(here, again.bind_service_name_async, port)
+
+
+@on_linux
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("confines", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_groups_are_sent_to_through_the_adapter_unless_another_is_chosen(family, confines, monkeypatch):
+    """Where the system confines the socket no other can be; without a choice it is the socket's own again."""
+    if not confines:
+        monkeypatch.setattr(_adapter_binding, "_confine", lambda skt, adapter: False)
+    with between_two() as (here, far):
+        first, second = adapter_of(here, 0), adapter_of(here, 1)
+        receiver, messages = await receiver_in(far[1], None)
+        async with receiver, DatagramSocket() as socket:
+            with far[1]:
+                receiver.join_multicast_group(GROUP[family])
+            await started_in(here, socket.bind_service_name_async, "", second)
+            stream = await socket.get_output_stream_async(GROUP[family], receiver.information.local_port)
+            if confines:
+                with pytest.raises(AddressNotAvailableError, match="not the one that the socket is bound to"):
+                    socket.control.multicast_adapter = first
+                assert socket.control.multicast_adapter is None
+            else:
+                socket.control.multicast_adapter = first
+                await stream.write_async(b"elsewhere")
+            socket.control.multicast_adapter = None
+            await stream.write_async(b"here")
+            assert (await anext(messages)).data == b"here"
 
 
 def test_an_adapter_is_a_network_adapter():

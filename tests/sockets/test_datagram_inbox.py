@@ -11,7 +11,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from tests.sockets.datagrams import HOSTS, outcome, receiver_on
-from tests.transports.datagrams import turns, until
+from tests.transports.datagrams import on_linux, turns, until
 from winsockets.errors import (
     BusyError,
     IllegalMethodCallError,
@@ -69,6 +69,36 @@ async def test_what_the_program_does_not_keep_up_with_is_dropped_and_counted():
         await sender.output_stream.write_async(b"last")
         assert [(await anext(messages)).data for _ in range(3)] == [b"\1", b"\2", b"last"]
         assert receiver.information.dropped_messages == 2
+
+
+@on_linux
+@pytest.mark.parametrize("host", HOSTS)
+@pytest_twisted.ensureDeferred
+async def test_a_flood_is_delivered_or_counted_and_a_quiet_sender_is_heard_after_it(host):
+    """Neither the program's queue nor the system's grows; the books balance."""
+    sent = 3000
+    receiver = DatagramSocket()
+    receiver.control.limits = replace(DEFAULT_LIMITS, message_queue=50)
+    receiver.control.inbound_buffer_size_in_bytes = 65_536
+    receiver, messages = await receiver_on(host, socket=receiver)
+    async with (
+        receiver,
+        await sender_to(receiver, host) as flooding,
+        await sender_to(receiver, host) as quiet,
+    ):
+        for number in range(sent):
+            await flooding.output_stream.write_async(number.to_bytes(4, "big"))
+            if number % 500 == 0:
+                await turns()
+        information = receiver.information
+        dropped = information.dropped_by_system
+        assert 0 < dropped < sent
+        await until(lambda: information.dropped_messages == sent - dropped - 50)
+        first = [number.to_bytes(4, "big") for number in range(50)]
+        assert [(await anext(messages)).data for _ in range(50)] == first
+        await quiet.output_stream.write_async(b"quiet")
+        assert (await anext(messages)).data == b"quiet"
+        assert information.dropped_by_system == dropped
 
 
 @pytest_twisted.ensureDeferred

@@ -65,6 +65,13 @@ def _leave_through(skt: socket.socket, adapter: NetworkAdapter | None) -> None:
         raise translate(problem, "choose the network adapter for groups") from problem
 
 
+_all_leave_through = _on_all(_leave_through)
+
+
+def _adapter_changed(control: DatagramSocketControl, adapter: NetworkAdapter | None) -> None:
+    _all_leave_through(control, adapter or control._bound_to)
+
+
 def _adapter(name: str, value: object) -> NetworkAdapter | None:
     if value is not None and not isinstance(value, NetworkAdapter):
         raise TypeError(f"{name} is a NetworkAdapter or None, not {value!r}")
@@ -82,7 +89,7 @@ class DatagramSocketControl(Control):
     ``name_servers`` and ``outbound_multicast_hop_limit`` are additions.
     """
 
-    __slots__ = ("_transports",)
+    __slots__ = ("_bound_to", "_transports")
 
     dont_fragment = flag(
         False,
@@ -98,9 +105,9 @@ class DatagramSocketControl(Control):
         lambda: None,
         _adapter,
         "The adapter through which datagrams to groups leave (IP_MULTICAST_IF, IPV6_MULTICAST_IF). Default "
-        "None: where the routing leads.",
+        "None: the one that the socket is bound to, or where the routing leads.",
         "allowed",
-        _on_all(_leave_through),
+        _adapter_changed,
     )
     multicast_loopback = flag(
         True,
@@ -125,6 +132,8 @@ class DatagramSocketControl(Control):
         super().__init__()
         # Shared with the socket: those that a later hop limit is for.
         self._transports = transports
+        # The adapter that the socket is bound to, which sends to groups too.
+        self._bound_to: NetworkAdapter | None = None
 
 
 # The socket module does not name most of these. linux/in.h, linux/in6.h; netinet/in.h and netinet6/in6.h of

@@ -160,7 +160,7 @@ class DatagramLink:
         # Where the system does not see to it, what comes through other adapters is left out here.
         only_through = 0 if adapter is None or confines(adapter) else adapter.index
         sockets = bind_sockets(self.control, addresses, port, adapter)
-        self.adapter = adapter
+        self.adapter = self.control._bound_to = adapter
         self.inbox.only_through = only_through
         for skt in sockets:
             transport = self._receive_on(skt)
