@@ -18,7 +18,7 @@ import pytest
 
 from tests.networks._capture import Capture
 
-__all__ = ["Host", "Network", "Port", "lan", "network", "routed_hosts", "two_hosts"]
+__all__ = ["Host", "Network", "Port", "lan", "network", "routed_hosts", "two_hosts", "unavailable"]
 
 _CLONE_NEWNET = 0x40000000
 _OWN = "/proc/thread-self/ns/net"
@@ -26,7 +26,7 @@ _TENTATIVE = 0x40
 _FIRST_INDEX = 100
 
 
-def _unavailable(reason: str) -> NoReturn:
+def unavailable(reason: str) -> NoReturn:
     """End a test that this machine cannot run: nothing is skipped where CI is set."""
     end: Any = pytest.fail if os.environ.get("CI") else pytest.skip
     end(reason)
@@ -53,7 +53,7 @@ def _new_namespace() -> int:
     outside = _open_own()
     try:
         if libc.unshare(_CLONE_NEWNET):
-            _unavailable(f"may not make a network namespace: {os.strerror(ctypes.get_errno())}")
+            unavailable(f"may not make a network namespace: {os.strerror(ctypes.get_errno())}")
         try:
             return _open_own()
         finally:
@@ -167,7 +167,9 @@ class Host:
                     ["ip", "-batch", "-"], input=text, capture_output=True, text=True, check=False
                 )
             except FileNotFoundError:
-                _unavailable("needs the programs of iproute2")
+                unavailable("needs the programs of iproute2")
+        if "Unknown device type" in done.stderr:
+            unavailable(f"this kernel has no such interfaces: {text.strip()}")
         if done.returncode:
             raise RuntimeError(f"{self.name}: {text}{done.stderr}")
 

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.networks._hosts import Host, Network, Port
+from tests.networks._hosts import Host, Network, Port, unavailable
 from tests.networks._packets import DestinationUnreachable, icmp_error, parse
 
 __all__ = ["Delivery", "Fate", "Tunnel", "answering_with", "faults", "outside", "tunnel"]
@@ -234,7 +234,10 @@ class Tunnel:
 
 def _tun_device(host: Host, name: str) -> int:
     with host:
-        descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as problem:
+            unavailable(f"may not make a tunnel: {problem}")
         try:
             fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH14x", name.encode(), _TUN_WITHOUT_HEADER))
         except BaseException:

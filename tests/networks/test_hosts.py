@@ -10,7 +10,7 @@ import threading
 import pytest
 import pytest_twisted
 
-from tests.networks import lan, network, network_namespace, routed_hosts, two_hosts
+from tests.networks import lan, network, network_namespace, parse, routed_hosts, two_hosts
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -193,3 +193,26 @@ async def test_reports_of_groups_are_read():
         skt6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
         for address in ("239.1.2.3", "ff15::1234"):
             await capture.wait(lambda packet, address=address: ("to-ex", address, ()) in packet.reports)
+
+
+@pytest_twisted.ensureDeferred
+async def test_reports_of_older_hosts_are_read():
+    """IGMPv2 and MLDv1: who joins, and who leaves."""
+    with two_hosts() as (one, other), other.capture() as capture:
+        one.set("ipv4/conf/net1/force_igmp_version", 2)
+        one.set("ipv6/conf/net1/force_mld_version", 1)
+        with one.socket() as skt, one.socket(socket.AF_INET6) as skt6:
+            group = socket.inet_aton("239.1.2.3") + socket.inet_aton(one.ipv4)
+            skt.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+            group = socket.inet_pton(socket.AF_INET6, "ff15::1234") + one.ports[0].index.to_bytes(4, "little")
+            skt6.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+            for address in ("239.1.2.3", "ff15::1234"):
+                await capture.wait(lambda packet, address=address: ("join", address, ()) in packet.reports)
+        for address in ("239.1.2.3", "ff15::1234"):
+            await capture.wait(lambda packet, address=address: ("leave", address, ()) in packet.reports)
+        assert "leave 239.1.2.3" in "\n".join(map(str, capture.packets))
+
+
+def test_what_is_no_packet_is_not_read():
+    """Nothing, too little, and another protocol."""
+    assert [parse(raw) for raw in (b"", b"\x45" + bytes(18), b"\x60" + bytes(38), bytes(60))] == [None] * 4

@@ -20,7 +20,7 @@ Status = SocketErrorStatus
 
 # As a service manager does it that restricts a service to IPv4: a filter of system calls. linux/seccomp.h
 WITHOUT_IPV6 = """
-import asyncio, ctypes, struct
+import ctypes, struct
 SOCKET, EAFNOSUPPORT, AF_INET6 = {socket}, 97, 10
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 program = b"".join(struct.pack("=HBBI", *step) for step in (
