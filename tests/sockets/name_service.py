@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -41,8 +41,15 @@ class _Zone(ResolverBase):
 
 
 @asynccontextmanager
-async def name_server(table: Table) -> AsyncIterator[tuple[tuple[str, int], list[tuple[str, int]]]]:
+async def name_server(
+    table: Table, interface: str = "127.0.0.1", host: Any = None
+) -> AsyncIterator[tuple[tuple[str, int], list[tuple[str, int]]]]:
     """Serve names while the block runs.
+
+    Args:
+        table: the names.
+        interface: the address to serve at.
+        host: of a test's own network, where that is.
 
     Yields:
         The address and port of the server, and a list of what it was asked for.
@@ -56,14 +63,16 @@ async def name_server(table: Table) -> AsyncIterator[tuple[tuple[str, int], list
     protocol = dns.DNSDatagramProtocol(factory)
     protocol.noisy = False
     while True:
-        datagrams = net.listenUDP(0, protocol, interface="127.0.0.1")
-        try:
-            listener = net.listenTCP(datagrams.getHost().port, factory, interface="127.0.0.1")
-            break
-        except CannotListenError:
-            await maybeDeferred(datagrams.stopListening)
+        with host or nullcontext():
+            datagrams = net.listenUDP(0, protocol, interface=interface)
+            try:
+                listener = net.listenTCP(datagrams.getHost().port, factory, interface=interface)
+                break
+            except CannotListenError:
+                pass
+        await maybeDeferred(datagrams.stopListening)
     try:
-        yield ("127.0.0.1", listener.getHost().port), asked
+        yield (interface, listener.getHost().port), asked
     finally:
         await maybeDeferred(datagrams.stopListening)
         await maybeDeferred(listener.stopListening)
