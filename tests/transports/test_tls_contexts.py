@@ -16,6 +16,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from tests.certificates.authority import Entity, rsa_key
 from tests.transports.tls import (
     HOST,
     Pair,
@@ -64,6 +65,17 @@ def test_what_makes_no_sense_is_refused(context: Any) -> None:
     keyless = Certificate.load_pem(issued().cert_chain_pems[0].bytes())
     with pytest.raises(InvalidArgumentError, match="private key"):
         context(certificate=keyless)
+
+
+@pytest.mark.parametrize("context", [TlsClientContext, TlsServerContext])
+def test_a_chain_that_could_not_be_shown_is_refused(context: Any) -> None:
+    """Where it is given, and not in each handshake."""
+    weak = Entity.root(key=rsa_key(1024))
+    server = weak.server(HOST)
+    chain = Certificate.load_pem(server.pem + weak.pem + server.key_pem())
+    with pytest.raises(InvalidArgumentError, match=r"the key of 'Root', which is in its chain, is weak"):
+        context(certificate=chain)
+    assert context(certificate=chain, minimum=V11)
 
 
 @pytest.mark.parametrize("version", [V10, V11, V12, V13])

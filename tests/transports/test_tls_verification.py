@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from twisted.logger import globalLogPublisher
 
-from tests.certificates.authority import AUTHORITY, Entity
+from tests.certificates.authority import AUTHORITY, Entity, rsa_key, signed_with_sha1
 from tests.transports.tls import (
     HOST,
     Pair,
@@ -69,6 +70,66 @@ def shaken(server: Certificate, host: str = HOST, ignorable: Any = (), **trust: 
     pair = Pair(client_context(**trust).for_host(host, "1", ignorable), server_context(certificate=server))
     pair.turn()
     return pair
+
+
+RSA = Entity.root("RSA", key=rsa_key(2048), **VALID)
+
+
+def shown(*chain: Entity) -> Certificate:
+    """A certificate with its issuers and its key."""
+    return Certificate.load_pem(b"".join(one.pem for one in chain) + chain[0].key_pem())
+
+
+def weakly_signed(issuer: Entity, below: bool) -> Certificate:
+    """A certificate with SHA-1 in its own signature, or in that of its issuer."""
+    authority = issuer.authority("Weak", key=rsa_key(2048), **VALID) if below else issuer
+    server = authority.server(HOST, **VALID)
+    weak = authority if below else server
+    weak.x509 = signed_with_sha1(weak.x509, issuer.key)
+    return shown(server, authority) if below else shown(server)
+
+
+WEAK = {
+    "signature": lambda: weakly_signed(RSA, below=False),
+    "signature of the issuer": lambda: weakly_signed(RSA, below=True),
+    "key of the issuer": lambda: shown(
+        (weak := RSA.authority("Weak", key=rsa_key(1024), **VALID)).server(HOST, **VALID), weak
+    ),
+}
+
+
+@pytest.mark.parametrize("minimum", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2])
+@pytest.mark.parametrize("case", WEAK)
+def test_what_is_weak_is_refused_by_whatever_version(case: str, minimum: ssl.TLSVersion) -> None:
+    """OpenSSL looks away where TLS 1.0 is wanted; we do not, neither as a client nor as a server."""
+    weak = WEAK[case]()
+    trust = {"minimum": minimum, "exclusive_trust_roots": (RSA.certificate,)}
+    creator = client_context(**trust).for_host(HOST, "1", module.IGNORABLE_RESULTS)
+    # OpenSSL refuses to show such things where it would refuse to be shown them.
+    lax = {"certificate": weak, "minimum": ssl.TLSVersion.TLSv1}
+    pair = Pair(creator, server_context(**lax))
+    pair.turn()
+    assert outcome(pair.client.when_secured()).status is S.CERTIFICATE_IS_INVALID
+    assert pair.client.verification is not None
+    assert pair.client.verification.results == (R.OTHER_ERRORS,)
+    pair.end()
+    context = server_context(client_certificates=ClientCertificatePolicy.REQUIRE, **trust)
+    pair = Pair(client_context(**lax).for_host(HOST), context)
+    pair.turn()
+    assert outcome(pair.server.when_secured()).status is S.CERTIFICATE_IS_INVALID
+    assert pair.server.protocol not in pair.announced
+    pair.end()
+
+
+def test_the_signature_of_what_is_trusted_does_not_count() -> None:
+    """Whoever put it there has looked at it; neither by old versions nor by new ones."""
+    root = Entity.root("Old", key=rsa_key(2048), **VALID)
+    root.x509 = signed_with_sha1(root.x509, root.key)
+    server = shown(root.server(HOST, **VALID))
+    for minimum in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2):
+        pair = shaken(server, minimum=minimum, exclusive_trust_roots=(root.certificate,))
+        assert len(pair.announced) == 2
+        pair.end()
 
 
 OF_ANOTHER = {"exclusive_trust_roots": (root("another"),)}

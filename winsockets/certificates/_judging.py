@@ -31,7 +31,7 @@ from winsockets.certificates._path import Path, is_self_issued, signature_proble
 from winsockets.certificates._policies import has_demanded_policy
 from winsockets.certificates._results import ChainValidationResult, result_of_verification_error
 
-__all__ = ["find_problems", "has_usage", "is_for_host", "may_sign"]
+__all__ = ["find_problems", "has_usage", "has_weak_key", "has_weak_signature", "is_for_host", "may_sign"]
 
 _R = ChainValidationResult
 # What is looked at here or by OpenSSL; a critical extension that is not among them was looked at by nobody.
@@ -53,6 +53,7 @@ _KNOWN_EXTENSIONS = frozenset(
 # demands it itself: it checks none with MD5 or SHA-1.
 _LEAST_RSA_BITS = 2048
 _LEAST_CURVE_BITS = 224
+_LEAST_HASH_BYTES = 28
 # Found by OpenSSL too, at times under another name: where a check here has found one of these, OpenSSL's
 # first error is that or a consequence of it.
 _STRUCTURAL = frozenset(
@@ -93,7 +94,7 @@ def find_problems(path: Path, at: datetime, usages: Iterable[str] = ()) -> froze
         for extension in one.extensions
     ):
         problems.add(_R.UNKNOWN_CRITICAL_EXTENSION)
-    if any(map(_has_weak_key, path.certificates)):
+    if any(map(has_weak_key, path.certificates)):
         problems.add(_R.OTHER_ERRORS)
     objection = _openssl_problem(path.certificates, _R.UNKNOWN_CRITICAL_EXTENSION in problems)
     if objection is not None and not (objection in _CONSEQUENCES and problems & _STRUCTURAL):
@@ -161,7 +162,8 @@ def has_usage(path: Path, usage: str) -> bool:
     return True
 
 
-def _has_weak_key(certificate: x509.Certificate) -> bool:
+def has_weak_key(certificate: x509.Certificate) -> bool:
+    """Tell whether a key has less than 112 bits of security, or is of an unknown kind."""
     try:
         key = certificate.public_key()
     except (UnsupportedAlgorithm, ValueError, TypeError):
@@ -171,6 +173,15 @@ def _has_weak_key(certificate: x509.Certificate) -> bool:
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.key_size < _LEAST_CURVE_BITS
     return not isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+
+
+def has_weak_signature(certificate: x509.Certificate) -> bool:
+    """Tell whether the hash that was signed has less than 112 bits of security, or is unknown."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        return True
+    return algorithm is not None and algorithm.digest_size < _LEAST_HASH_BYTES
 
 
 def _openssl_problem(path: Sequence[x509.Certificate], ignore_critical: bool) -> ChainValidationResult | None:

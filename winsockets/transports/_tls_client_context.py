@@ -73,6 +73,7 @@ class TlsClientContext:
         if common.protocols:
             context.set_alpn_protos(list(common.protocols))
         self._context = context
+        self._strictly = common.is_lax
         self._sessions: OrderedDict[TlsClientCreator, _Kept] = OrderedDict()
 
     def for_host(
@@ -132,7 +133,7 @@ class TlsClientCreator:
         """
         host, _, ignorable = self._identity
         connection = VerifiedConnection(self._owner._context)
-        connection.verification = PeerVerification(host, ignorable)
+        connection.verification = PeerVerification(host, ignorable, strictly=self._owner._strictly)
         if host.type is HostNameType.DOMAIN_NAME:
             connection.set_tlsext_host_name(host.canonical_name.encode("ascii"))
         kept = self._owner._sessions.pop(self, None)

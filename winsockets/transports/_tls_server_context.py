@@ -136,7 +136,7 @@ class TlsServerContext:
             tlsProtocol: whom it is for; not used.
         """
         connection = VerifiedConnection(self._context)
-        connection.verification = PeerVerification(None, frozenset())
+        connection.verification = PeerVerification(None, frozenset(), strictly=self._common.is_lax)
         connection.server = True
         connection.demands_certificate = self._policy is ClientCertificatePolicy.REQUIRE
         return connection

@@ -14,6 +14,7 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, X509StoreFlags
 
 from winsockets.certificates import Certificate
+from winsockets.certificates._judging import has_weak_key
 from winsockets.certificates._revocation import load_revocation_list
 from winsockets.certificates._system import system_roots
 from winsockets.errors import InvalidArgumentError
@@ -79,6 +80,11 @@ class TlsSettings(NamedTuple):
     roots: tuple[x509.Certificate, ...]
     revocation_lists: tuple[x509.CertificateRevocationList, ...]
 
+    @property
+    def is_lax(self) -> bool:
+        """Whether OpenSSL takes whatever is weak: TLS 1.0 and 1.1 cannot be had otherwise."""
+        return self.minimum < TLSVersion.TLSv1_2
+
     def context(self, method: int, certificate: Certificate | None, purpose: str) -> SSL.Context:
         """Build an OpenSSL context.
 
@@ -88,13 +94,19 @@ class TlsSettings(NamedTuple):
         context = SSL.Context(method)
         context.set_min_proto_version(self.minimum)
         context.set_max_proto_version(self.maximum)
-        old = self.minimum < TLSVersion.TLSv1_2
-        context.set_cipher_list((_OLD_CIPHERS if old else _CIPHERS).encode())
+        context.set_cipher_list((_OLD_CIPHERS if self.is_lax else _CIPHERS).encode())
         context.set_options(_OPTIONS)
         # An idle connection does without its two buffers of a record each.
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         if certificate is not None:
             key: Any = signing_key(certificate, purpose)
+            weak = [one for one in certificate.intermediates if has_weak_key(one._x509)]
+            if weak and not self.is_lax:
+                # OpenSSL would say so in each handshake.
+                raise InvalidArgumentError(
+                    f"{purpose} with the certificate of {certificate.subject!r}: the key of "
+                    f"{weak[0].subject!r}, which is in its chain, is weak; get one from another authority"
+                )
             try:
                 context.use_certificate(certificate._x509)
                 for one in certificate.intermediates:

@@ -10,7 +10,7 @@ from OpenSSL.crypto import FILETYPE_ASN1, X509, dump_certificate
 from twisted.logger import Logger
 
 from winsockets.certificates import Certificate, ChainValidationResult
-from winsockets.certificates._judging import is_for_host
+from winsockets.certificates._judging import has_weak_key, has_weak_signature, is_for_host
 from winsockets.certificates._loading import Contents, load_x509
 from winsockets.certificates._path import is_self_issued
 from winsockets.certificates._results import (
@@ -29,6 +29,7 @@ _log = Logger(namespace="winsockets")
 
 _UNSPECIFIED = 1
 _HOSTNAME_MISMATCH = 62
+_EE_KEY_TOO_SMALL, _CA_KEY_TOO_SMALL, _CA_MD_TOO_WEAK = 66, 67, 68
 _IP_ADDRESS_MISMATCH = 64
 
 
@@ -77,16 +78,21 @@ class PeerVerification:
     Args:
         host: whom the certificate has to be for; None for anybody, as for the clients of a server.
         ignorable: what does not matter; checked before.
+        strictly: look at the strength of keys and signatures here, for a context of which OpenSSL does not.
 
     Source: WinRT StreamSocketInformation (the server certificate's properties); RFC 9525.
     """
 
-    def __init__(self, host: HostName | None, ignorable: frozenset[ChainValidationResult]) -> None:
+    def __init__(
+        self, host: HostName | None, ignorable: frozenset[ChainValidationResult], *, strictly: bool = False
+    ) -> None:
         self._host = host
         self._ignorable = ignorable
+        self._strictly = strictly
         self._chain: dict[int, X509] = {}
         self._problems: list[CertificateProblem] = []
         self._judged = False
+        self._is_below = False
         self._failure: Exception | None = None
 
     @property
@@ -143,6 +149,8 @@ class PeerVerification:
                 self._problems.append(CertificateProblem(result_of_verification_error(code), code, depth))
                 # Nobody asks for all that is wrong with a client; refused at once, it gets the alert for it.
                 return self._host is not None and (self.accepted or not self._judged)
+            if self._strictly:
+                self._look_for_weakness(certificate, depth)
             if depth:
                 return True
             self._look_at(certificate)
@@ -167,6 +175,23 @@ class PeerVerification:
             self._problems.append(problem)
         else:
             self._check_name(own)
+
+    def _look_for_weakness(self, certificate: X509, depth: int) -> None:
+        """Check what OpenSSL does not at its lowest level."""
+        # It begins with the one that is trusted, whose signature is nobody's to judge.
+        is_trusted, self._is_below = not self._is_below, True
+        try:
+            one = _read(certificate)
+        except InvalidArgumentError:
+            code = _UNSPECIFIED
+        else:
+            if has_weak_key(one):
+                code = _CA_KEY_TOO_SMALL if depth else _EE_KEY_TOO_SMALL
+            elif not is_trusted and has_weak_signature(one):
+                code = _CA_MD_TOO_WEAK
+            else:
+                return
+        self._problems.append(CertificateProblem(ChainValidationResult.OTHER_ERRORS, code, depth))
 
     def _check_name(self, certificate: x509.Certificate) -> None:
         host = self._host
