@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet import ssl as twisted_ssl
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
@@ -16,7 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.certificates.authority import Entity, rsa_key
+from tests.certificates.authority import AUTHORITY, Entity, rsa_key
 from tests.transports.tls import (
     HOST,
     Pair,
@@ -423,10 +425,25 @@ def test_our_contexts_work_with_twisteds_tls(is_client: bool) -> None:
     assert not clock.getDelayedCalls()
 
 
-def test_our_contexts_refuse_with_twisteds_tls_too() -> None:
-    """The verification is theirs, whatever speaks TLS."""
-    creator = client_context().for_host("other.example")
-    talker, layer, clock = beside_twisted(creator, is_client=True, ours=server_context())
+def constrained() -> tuple[Any, Any]:
+    """Somebody who trusts an authority, and a server for whose name this may not issue."""
+    valid: Any = {"start": datetime(2000, 1, 1, tzinfo=UTC), "end": datetime(3000, 1, 1, tzinfo=UTC)}
+    careful = Entity.root(**valid)
+    others = x509.NameConstraints([x509.DNSName("other.example")], None)
+    above = careful.authority("Constrained", (AUTHORITY,), (others,), **valid)
+    server = above.server(HOST, **valid)
+    own = Certificate.load_pem(server.pem + above.pem + server.key_pem())
+    creator = client_context(exclusive_trust_roots=[careful.certificate]).for_host(HOST)
+    return creator, server_context(certificate=own)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: (client_context().for_host("other.example"), server_context()), constrained]
+)
+def test_our_contexts_refuse_with_twisteds_tls_too(make: Any) -> None:
+    """The verification is theirs, whatever speaks TLS; also of what OpenSSL finds at the very end."""
+    creator, server = make()
+    talker, layer, clock = beside_twisted(creator, is_client=True, ours=server)
     assert isinstance(talker.reason, SSL.Error)
     assert layer.information is None
     clock.advance(60)
