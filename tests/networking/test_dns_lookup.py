@@ -15,7 +15,7 @@ from twisted.names import dns
 from twisted.python.failure import Failure
 
 from tests.networking.liars import Liar, SocketReactor, answer_to, framed, read_query
-from winsockets.errors import NameResolutionError, SocketErrorStatus
+from winsockets.errors import AddressNotAvailableError, NameResolutionError, SocketErrorStatus
 from winsockets.foundation import DEFAULT_LIMITS
 from winsockets.networking._address import Address
 from winsockets.networking._dns_lookup import _MOST_STRANGERS, ask
@@ -398,6 +398,16 @@ def test_what_cannot_be_prepared_is_a_failure(reactor, liar):
     exchange.doRead()
     reactor.advance(0)
     assert asking.problem().status is SocketErrorStatus.NON_AUTHORITATIVE_HOST_NOT_FOUND
+
+
+def test_a_refusal_by_the_preparation_ends_a_lookup(reactor, liar):
+    """The adapter is gone: that is what the program has to hear, and no other server helps."""
+    gone = AddressNotAvailableError("the adapter is gone")
+
+    def refuse(skt, server):
+        raise gone
+
+    assert Asking(reactor, liar, liar, prepare=refuse).problem() is gone
 
 
 def test_no_descriptor_is_told_as_that(reactor, liar):

@@ -40,9 +40,10 @@ def stack():
 
 
 @pytest.fixture
-def reactor(stack):
-    """A reactor that has to be idle in the end, but for its name servers."""
+def reactor(stack, monkeypatch):
+    """A reactor that has to be idle in the end, but for its name servers; all addresses are alike."""
     made = SocketReactor()
+    monkeypatch.setattr(_locating, "rank_endpoint_pairs", list)
     yield made
     stack.close()
     made.advance(0)
@@ -186,6 +187,23 @@ def test_a_family_that_fails_does_not_spoil_the_other(reactor, zone):
         zone.table["b.example.com", dns.AAAA] = code
         wanted = destination(HostName("b.example.com"), "80", "tcp")
         assert Locating(reactor, zone, wanted).found() == [["192.0.2.3:80"]]
+
+
+def test_addresses_are_ranked(reactor, zone, monkeypatch):
+    """By what this machine can reach, as the system's resolver does; a few of both families are."""
+    zone.table["b.example.com", dns.AAAA] = [dns.Record_AAAA(f"2001:db8::{number}") for number in range(40)]
+    monkeypatch.setattr(_locating, "rank_endpoint_pairs", lambda pairs: pairs[::-1])
+    wanted = destination(HostName("b.example.com"), "80", "tcp")
+    (addresses,) = Locating(reactor, zone, wanted).found()
+    assert len(addresses) == DEFAULT_LIMITS.max_addresses
+    assert addresses[-2:] == ["192.0.2.3:80", "[2001:db8::]:80"]
+
+
+def test_a_target_keeps_both_families(reactor, zone):
+    """However few of its addresses are kept: one of the families may lead nowhere."""
+    zone.table["a.example.com", dns.AAAA] = [dns.Record_AAAA(f"2001:db8::{number}") for number in range(4)]
+    found = Locating(reactor, zone, limits=replace(DEFAULT_LIMITS, max_addresses=4)).found()
+    assert found[0] == ["[2001:db8::]:1000", "192.0.2.1:1000"]
 
 
 def test_everything_is_bounded(reactor, zone):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from winsockets.errors import NameResolutionError, SocketErrorStatus, translate
+from winsockets.errors import NameResolutionError, SocketErrorStatus, SocketException, translate
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
 from winsockets.networking._dns_exchange import DatagramExchange, Prepare, StreamExchange
@@ -47,7 +47,8 @@ def ask(
         servers: whom, the first first.
         reactor: an IReactorFDSet and IReactorTime.
         limits: ``name_server_timeout``, ``name_server_rounds`` and ``max_dns_records`` count.
-        prepare: is done to each socket before it is connected.
+        prepare: is done to each socket before it is connected. A SocketException that it raises ends the
+            lookup.
 
     Returns:
         A Deferred of a Verdict whose outcome is FOUND, NO_DATA or NO_SUCH_NAME. It fails with
@@ -87,6 +88,11 @@ class _Lookup:
             self._attempts.append(attempt)
             try:
                 attempt.start()
+            except SocketException as problem:
+                # Not what the system says of this server.
+                self._end()
+                self.outcome.errback(problem)
+                return
             except OSError as problem:
                 self._attempts.remove(attempt)
                 self._problems[attempt.server] = str(problem)

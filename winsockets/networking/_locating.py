@@ -31,10 +31,13 @@ from winsockets.networking._dns_message import (
     as_text,
     name_of,
 )
+from winsockets.networking._endpoint_pair import EndpointPair
 from winsockets.networking._gathering import gather
 from winsockets.networking._hostname import HostName
 from winsockets.networking._kinds import HostNameType
 from winsockets.networking._name_servers import NameServer, server_addresses, system_name_servers
+from winsockets.networking._racing import interleave
+from winsockets.networking._ranking import rank_endpoint_pairs
 from winsockets.networking._resolution import resolve
 from winsockets.networking._service_order import ROOT, order_targets
 
@@ -129,7 +132,8 @@ class _Finder:
             wait=self._limits.late_answers_wait,
             reactor=self._reactor,
         )
-        addresses = [result[:share] for result in found if not isinstance(result, Failure)]
+        # Of both families, if it has both: one of them may lead nowhere.
+        addresses = [list(interleave(result)[:share]) for result in found if not isinstance(result, Failure)]
         if addresses:
             return addresses
         failures = [result for result in found if isinstance(result, Failure)]
@@ -179,7 +183,7 @@ class _Finder:
         verdicts = [answer for answer in answers if isinstance(answer, Verdict)]
         found = [_address(record, port) for verdict in verdicts for record in verdict.records]
         if found:
-            return found[: self._limits.max_addresses]
+            return _ranked(interleave(found)[: self._limits.max_addresses])
         if any(verdict.outcome is Outcome.NO_SUCH_NAME for verdict in verdicts):
             raise NameResolutionError(
                 f"resolve {host}: there is no such name in DNS; check its spelling",
@@ -197,6 +201,13 @@ class _Finder:
 def _address(record: object, port: int) -> Address:
     text = str(record)
     return Address.ipv6(text, port) if ":" in text else Address.ipv4(text, port)
+
+
+def _ranked(addresses: Sequence[Address]) -> list[Address]:
+    """Put addresses in the order of RFC 6724, as the system's own resolver does."""
+    pairs = [EndpointPair(None, "", address.host, address.port) for address in addresses]
+    known = {address.host: address for address in addresses}
+    return [known[pair.remote_host_name.raw_name] for pair in rank_endpoint_pairs(pairs)]
 
 
 def _usable(records: Iterable[ServiceRecord]) -> Iterator[_Target]:
