@@ -26,6 +26,11 @@ def connected(way: Way) -> tuple[DataCalls, PythonPeer]:
     return way(connection), peer
 
 
+def changed(record: bytes) -> bytes:
+    """A record with one bit turned over."""
+    return record[:-1] + bytes([record[-1] ^ 1])
+
+
 @each_way
 def test_one_record_is_decrypted(way: Way) -> None:
     """In one call, in and out."""
@@ -34,46 +39,55 @@ def test_one_record_is_decrypted(way: Way) -> None:
 
 
 @each_way
-def test_records_are_read_wherever_the_ciphertext_was_cut(way: Way) -> None:
-    """The first of them may be there in part."""
+def test_records_are_decrypted_wherever_the_ciphertext_was_cut(way: Way) -> None:
+    """Those that are complete; the rest of one comes later."""
     calls, peer = connected(way)
-    data = bytes(range(256)) * (3 * RECORD // 256)
-    ciphertext = peer.send(data)
-    calls.feed(ciphertext[:10_000])
-    calls.feed(ciphertext[10_000:])
-    assert calls.read(3, MOST) == (data, 3, None)
+    messages = [b"first", bytes(range(256)) * (RECORD // 256), b"last"]
+    records = [peer.send(message) for message in messages]
+    begin, rest = records[0][:7], records[0][7:] + records[1] + records[2][:7]
+    assert calls.decrypt_all(begin, [], MOST) == (b"", 0, None)
+    ends = [len(records[0]) - 7, len(records[0] + records[1]) - 7]
+    assert calls.decrypt_all(rest, ends, MOST) == (messages[0] + messages[1], 2, None)
+    assert calls.decrypt_all(records[2][7:], [len(records[2]) - 7], MOST) == (messages[2], 1, None)
+
+
+@each_way
+def test_all_that_was_fed_is_read(way: Way) -> None:
+    """However many records it is."""
+    calls, peer = connected(way)
+    calls.feed(peer.send(b"one, ") + peer.send(b"two"))
+    plaintext, problem = calls.read(MOST)
+    assert plaintext == b"one, two"
+    assert isinstance(problem, SSL.WantReadError)
 
 
 @each_way
 def test_what_came_before_the_end_is_returned_with_it(way: Way) -> None:
-    """Whoever asks for more records than there are gets the reason too."""
+    """The end is a record too, and none with plaintext."""
     calls, peer = connected(way)
-    calls.feed(peer.send(b"before"))
-    plaintext, full, problem = calls.read(2, MOST)
-    assert (plaintext, full) == (b"before", 1)
-    assert isinstance(problem, SSL.WantReadError)
-    calls.feed(peer.send(b"the last") + peer.close())
-    plaintext, full, problem = calls.read(2, MOST)
+    last, end = peer.send(b"the last"), peer.close()
+    plaintext, full, problem = calls.decrypt_all(last + end, [len(last), len(last + end)], MOST)
     assert (plaintext, full) == (b"the last", 1)
     assert isinstance(problem, SSL.ZeroReturnError)
 
 
 @each_way
 def test_a_record_that_was_changed_on_the_way_is_an_error(way: Way) -> None:
-    """Both ways to read say so."""
+    """Every way to read says so."""
     calls, peer = connected(way)
-    good = peer.send(b"good")
-    bad = bytearray(peer.send(b"bad"))
-    bad[-1] ^= 1
-    calls.feed(good + bytes(bad))
-    plaintext, full, problem = calls.read(2, MOST)
+    good, bad = peer.send(b"good"), changed(peer.send(b"bad"))
+    plaintext, full, problem = calls.decrypt_all(good + bad, [len(good), len(good + bad)], MOST)
     assert (plaintext, full) == (b"good", 1)
     assert isinstance(problem, SSL.Error)
-    other, peer = connected(way)
-    bad = bytearray(peer.send(b"bad"))
-    bad[-1] ^= 1
+    calls, peer = connected(way)
+    calls.feed(peer.send(b"good") + changed(peer.send(b"bad")))
+    plaintext, problem = calls.read(MOST)
+    assert plaintext == b"good"
+    assert isinstance(problem, SSL.Error)
+    calls, peer = connected(way)
+    bad = changed(peer.send(b"bad"))
     with pytest.raises(SSL.Error, match="bad record mac"):
-        other.decrypt(bytes(bad), len(bad))
+        calls.decrypt(bad, len(bad))
 
 
 @each_way
@@ -103,5 +117,5 @@ def test_a_pyopenssl_that_has_changed_inside_is_used_in_public() -> None:
     """It is slower then, and works."""
     _, connection = server_engine()
     assert isinstance(data_calls(connection), DirectCalls)
-    changed: Any = SimpleNamespace(_ssl=object())
-    assert isinstance(data_calls(changed), PublicCalls)
+    other: Any = SimpleNamespace(_ssl=object())
+    assert isinstance(data_calls(other), PublicCalls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
 from OpenSSL import SSL
@@ -19,6 +20,7 @@ try:
     _unpack, _from_buffer = _ffi.unpack, _ffi.from_buffer
     _ssl_read, _ssl_write = _lib.SSL_read, _lib.SSL_write
     _bio_read, _bio_write = _lib.BIO_read, _lib.BIO_write
+    _get_error, _WANT_READ = _lib.SSL_get_error, _lib.SSL_ERROR_WANT_READ
 except AttributeError:
     _lib = None
 
@@ -37,15 +39,29 @@ class DataCalls(Protocol):
             SSL.Error: as `SSL.Connection.recv`.
         """
 
-    def feed(self, ciphertext: bytes) -> None:
-        """Take ciphertext."""
-
-    def read(self, records: int, room: int) -> tuple[bytes, int, Exception | None]:
-        """Return plaintext, of how many records it is, and what `SSL.Connection.recv` raised if of fewer.
+    def decrypt_all(
+        self, ciphertext: bytes, ends: Sequence[int], room: int
+    ) -> tuple[bytes, int, Exception | None]:
+        """Take ciphertext of any number of records, and return the plaintext of those that are complete.
 
         Args:
-            records: how many are wanted.
+            ciphertext: may begin and end within a record.
+            ends: where in it records end.
             room: for all their plaintext.
+
+        Returns:
+            The plaintext; how many records had some; and what `SSL.Connection.recv` raises, but for
+            WantReadError, at the first record that is in the way of the others.
+        """
+
+    def feed(self, ciphertext: bytes) -> None:
+        """Take ciphertext, of a handshake or of none knows what."""
+
+    def read(self, room: int) -> tuple[bytes, Exception | None]:
+        """Return the plaintext of what was fed, and what `SSL.Connection.recv` raises at the end of it.
+
+        Args:
+            room: for all plaintext.
         """
 
     def encrypt(self, plaintext: bytes | memoryview, most: int) -> bytes:
@@ -73,6 +89,8 @@ def data_calls(connection: SSL.Connection) -> DataCalls:
 
 class DirectCalls:
     """The calls themselves.
+
+    OpenSSL has little more than a record at a time in its memory BIOs, which never shrink.
 
     pyOpenSSL's methods also take text, look for what a callback has raised, and ask OpenSSL about an error,
     even after a success: two thirds of the time of small records. These ask when there was no success.
@@ -104,48 +122,58 @@ class DirectCalls:
         plaintext: bytes = _unpack(buffer, got)
         return plaintext
 
+    def decrypt_all(
+        self, ciphertext: bytes, ends: Sequence[int], room: int
+    ) -> tuple[bytes, int, Exception | None]:
+        data, buffer = _from_buffer(ciphertext), _allocate(_CHARS, room)
+        begin = filled = full = 0
+        for end in ends:
+            self._feed(data + begin, end - begin)
+            begin = end
+            got = _ssl_read(self._ssl, buffer + filled, room - filled)
+            if got > 0:
+                filled += got
+                full += 1
+            elif _get_error(self._ssl, got) != _WANT_READ:
+                return _unpack(buffer, filled), full, self._problem(got)
+        if begin < len(ciphertext):
+            self._feed(data + begin, len(ciphertext) - begin)
+        return _unpack(buffer, filled), full, None
+
     def feed(self, ciphertext: bytes) -> None:
-        if _bio_write(self._incoming, ciphertext, len(ciphertext)) != len(ciphertext):
+        self._feed(ciphertext, len(ciphertext))
+
+    def _feed(self, data: Any, size: int) -> None:
+        if _bio_write(self._incoming, data, size) != size:
             raise MemoryError
 
-    def read(self, records: int, room: int) -> tuple[bytes, int, Exception | None]:
+    def read(self, room: int) -> tuple[bytes, Exception | None]:
         buffer = _allocate(_CHARS, room)
-        filled = full = 0
-        while full < records and filled < room:
-            got = _ssl_read(self._ssl, buffer + filled, room - filled)
-            if got <= 0:
-                try:
-                    self._explain(got)
-                except Exception as problem:
-                    return _unpack(buffer, filled), full, problem
+        filled = 0
+        while (got := _ssl_read(self._ssl, buffer + filled, room - filled)) > 0:
             filled += got
-            full += 1
-        return _unpack(buffer, filled), full, None
+        problem = self._problem(got)
+        return _unpack(buffer, filled), problem
 
     def encrypt(self, plaintext: bytes | memoryview, most: int) -> bytes:
         size = len(plaintext)
-        sent = _ssl_write(self._ssl, plaintext if type(plaintext) is bytes else _from_buffer(plaintext), size)
-        if sent != size:
-            self._go_on_encrypting(plaintext, sent)
+        data = plaintext if type(plaintext) is bytes else _from_buffer(plaintext)
+        sent = _ssl_write(self._ssl, data, size)
+        if sent <= 0:
+            self._explain(sent)
         buffer = _allocate(_CHARS, most)
-        ciphertext: bytes = _unpack(buffer, _bio_read(self._outgoing, buffer, most))
+        filled = _bio_read(self._outgoing, buffer, most)
+        if sent < size:
+            # One record a call.
+            data = _from_buffer(plaintext)
+            while sent < size:
+                more = _ssl_write(self._ssl, data + sent, size - sent)
+                if more <= 0:
+                    self._explain(more)
+                sent += more
+                filled += max(_bio_read(self._outgoing, buffer + filled, most - filled), 0)
+        ciphertext: bytes = _unpack(buffer, filled)
         return ciphertext
-
-    def _go_on_encrypting(self, plaintext: bytes | memoryview, sent: int) -> None:
-        """Encrypt the rest, a record a call.
-
-        Args:
-            plaintext: all of it.
-            sent: what the first call returned.
-        """
-        data = _from_buffer(plaintext)
-        done = 0
-        while sent > 0:
-            done += sent
-            if done == len(plaintext):
-                return
-            sent = _ssl_write(self._ssl, data + done, len(plaintext) - done)
-        self._explain(sent)
 
     def take(self, most: int) -> bytes:
         buffer = _allocate(_CHARS, most)
@@ -157,6 +185,14 @@ class DirectCalls:
         """Raise what a call without success means."""
         self._connection._raise_ssl_error(self._ssl, result)
         raise AssertionError
+
+    def _problem(self, result: int) -> Exception:
+        """Return what a call without success means."""
+        try:
+            self._explain(result)
+        except Exception as problem:
+            # Without those who called, who will know of it.
+            return problem.with_traceback(None)
 
 
 class PublicCalls:
@@ -175,17 +211,31 @@ class PublicCalls:
         self._connection.bio_write(record)
         return self._connection.recv(room)
 
+    def decrypt_all(
+        self, ciphertext: bytes, ends: Sequence[int], room: int
+    ) -> tuple[bytes, int, Exception | None]:
+        self.feed(ciphertext)
+        plaintext, problem = [], None
+        for _ in ends:
+            try:
+                plaintext.append(self._connection.recv(RECORD))
+            except SSL.WantReadError:
+                break
+            except Exception as caught:
+                problem = caught.with_traceback(None)
+                break
+        return b"".join(plaintext), len(plaintext), problem
+
     def feed(self, ciphertext: bytes) -> None:
         self._connection.bio_write(ciphertext)
 
-    def read(self, records: int, room: int) -> tuple[bytes, int, Exception | None]:
-        pieces = []
-        try:
-            for _ in range(records):
-                pieces.append(self._connection.recv(RECORD))  # noqa: PERF401 - what came before an error counts
-        except Exception as problem:
-            return b"".join(pieces), len(pieces), problem
-        return b"".join(pieces), records, None
+    def read(self, room: int) -> tuple[bytes, Exception | None]:
+        plaintext = []
+        while True:
+            try:
+                plaintext.append(self._connection.recv(RECORD))
+            except Exception as problem:
+                return b"".join(plaintext), problem.with_traceback(None)
 
     def encrypt(self, plaintext: bytes | memoryview, most: int) -> bytes:
         view = memoryview(plaintext)

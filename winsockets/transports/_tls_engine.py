@@ -23,7 +23,6 @@ _APPLICATION_DATA = 23
 _MAJOR = 3
 _OUTPUT = 4 * 1024
 """What is taken at once where it is not known how much there is: most flights of a handshake fit."""
-_ALL = 1 << 30
 _MOST_EMPTY = 32
 """Records, more than those with plaintext, that may come at once without any: key updates, tickets, padding.
 
@@ -159,46 +158,51 @@ class TlsEngine:
                     return b""
         if self.state is TlsState.BROKEN or self.input_ended:
             return b""
-        records = self._count(data)
-        self._calls.feed(data)
-        if self.state is TlsState.HANDSHAKING:
-            if not self._shake_hands():
+        ends = self._follow(data)
+        # The first record to end may have begun earlier.
+        room = RECORD + len(data)
+        full, stopped_by = 0, None
+        if self._odd or self.state is TlsState.HANDSHAKING:
+            self._calls.feed(data)
+            if self.state is TlsState.HANDSHAKING and not self._shake_hands():
                 return b""
-            records = _ALL
+            ends = []
+            plaintext, stopped_by = self._calls.read(room)
+        elif ends:
+            plaintext, full, stopped_by = self._calls.decrypt_all(data, ends, room)
+        else:
+            self._calls.feed(data)
+            plaintext = b""
         self._ready = not (self._rest or self._header or self._odd)
-        if not records:
-            return b""
-        # The first of them may have begun earlier.
-        plaintext, full, stopped_by = self._calls.read(records, RECORD + len(data))
         if stopped_by is not None:
-            self._stopped(stopped_by, 0 if records == _ALL else records - 2 * full)
-            # Its traceback knows of this frame, and only the collector would part them.
-            del stopped_by
+            self._stopped(stopped_by)
+        elif len(ends) - 2 * full > _MOST_EMPTY:
+            self._break(TooManyEmptyRecords())
+        elif full < len(ends):
+            self._collect()
         return plaintext
 
-    def _stopped(self, problem: Exception, empty: int = 0) -> None:
-        """Take note of why there was no plaintext, of how many records more than those that had some."""
+    def _stopped(self, problem: Exception) -> None:
+        """Take note of why there was no plaintext."""
         if isinstance(problem, SSL.ZeroReturnError):
             self._ready = False
             self.input_ended = self.changed = True
         elif not isinstance(problem, SSL.WantReadError):
             self._break(problem)
             return
-        elif empty > _MOST_EMPTY:
-            self._break(TooManyEmptyRecords())
-            return
         # A message of TLS's own may have had an answer.
         self._collect()
 
-    def _count(self, data: bytes) -> int:
-        """Follow the records through fed ciphertext, and return how many it completed.
+    def _follow(self, data: bytes) -> list[int]:
+        """Follow the records through ciphertext, and return where in it they end.
 
-        Whatever is no record is left to OpenSSL to refuse at once, with many for an answer.
+        Whatever is no record is left to OpenSSL to refuse.
         """
+        ends: list[int] = []
         if self._odd:
-            return _ALL
+            return ends
         size, header, rest = len(data), self._header, self._rest
-        count = place = 0
+        place = 0
         while place < size:
             if not rest:
                 step = _HEADER - len(header)
@@ -212,16 +216,15 @@ class TlsEngine:
                 rest = high << 8 | low
                 if kind not in _TYPES or major != _MAJOR or not 0 < rest <= _LONGEST:
                     self._odd = True
-                    return _ALL
+                    return ends
             place += rest
             rest = 0
-            count += 1
+            ends.append(place)
         if place > size:
             # The last one goes on.
-            rest = place - size
-            count -= 1
+            rest = ends.pop() - size
         self._header, self._rest = header, rest
-        return count
+        return ends
 
     def _shake_hands(self) -> bool:
         try:
