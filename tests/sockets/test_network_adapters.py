@@ -105,6 +105,34 @@ async def test_a_connected_datagram_socket_finds_its_way_again(family):
             assert (await anext(messages)).data == b"up again"
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_host_that_gets_another_address_goes_on_with_it():
+    """Sockets that have the old one have no way any more; those on all addresses, and new ones, do."""
+    with two_hosts() as (one, other):
+        receiver, messages = await receiver_in(other, None, 4000)
+        bound, _ = await receiver_in(one, one.ipv4)
+        connected, _ = await connected_to(one, other.ipv4, 4000)
+        everywhere, _ = await receiver_in(one, None)
+        async with receiver, bound, connected, everywhere:
+            one.ip(
+                f"addr del {one.ipv4}/24 dev net1",
+                "addr add 10.0.1.77/24 dev net1",
+                "route add default dev net1",
+            )
+            old = await bound.get_output_stream_async(other.ipv4, 4000)
+            for stream in (old, connected.output_stream):
+                assert (await ended(stream.write_async(b"lost"))).status is Status.NETWORK_IS_UNREACHABLE
+            stream = await everywhere.get_output_stream_async(other.ipv4, 4000)
+            await stream.write_async(b"from the new one")
+            fresh, _ = await connected_to(one, other.ipv4, 4000)
+            async with fresh:
+                await fresh.output_stream.write_async(b"from the new one")
+                for _ in range(2):
+                    message = await anext(messages)
+                    assert message.data == b"from the new one"
+                    assert message.remote_address == HostName("10.0.1.77")
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest_twisted.ensureDeferred
 async def test_a_connection_whose_adapter_is_gone_ends_when_the_system_gives_up(family):

@@ -8,7 +8,7 @@ from itertools import repeat
 import pytest
 import pytest_twisted
 
-from tests.networks import lan, routed_hosts, two_hosts
+from tests.networks import lan, network, routed_hosts, two_hosts
 from tests.sockets.crossing import (
     FAMILIES,
     connected_to,
@@ -21,7 +21,7 @@ from tests.sockets.crossing import (
     stream_to,
 )
 from winsockets.errors import MessageTooLongError, SocketErrorStatus, SocketException
-from winsockets.networking import HostName
+from winsockets.networking import HostName, NetworkAdapter
 from winsockets.sockets import DatagramSocket, SocketQualityOfService
 
 LOW_LATENCY = SocketQualityOfService.LOW_LATENCY
@@ -217,6 +217,51 @@ async def test_a_broadcast_reaches_every_host(address):
             assert found == {HostName(host.ipv4) for host in others}
             for receiver, _ in receivers:
                 receiver.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_broadcast_leaves_through_the_adapter_of_the_socket():
+    """255.255.255.255 needs no route then, and does not reach the other network."""
+    with network() as built:
+        middle, left, right = built.host(), built.host(), built.host()
+        built.join(middle, left)
+        built.join(middle, right)
+        async with DatagramSocket() as socket:
+            with middle:
+                adapter = NetworkAdapter.from_name(middle.ports[1].name)
+            await started_in(middle, socket.bind_service_name_async, "", adapter)
+            with left.capture() as on_the_left, right.capture() as on_the_right:
+                stream = await socket.get_output_stream_async("255.255.255.255", 4000)
+                await stream.write_async(b"anybody there?")
+                (packet,) = await on_the_right.wait_for_datagrams(4000)
+                assert packet.source == middle.ports[1].ipv4
+                assert on_the_left.datagrams(4000) == []
+
+
+# Addresses of a link
+
+
+@pytest_twisted.ensureDeferred
+async def test_hosts_of_a_link_reach_each_other_by_its_addresses():
+    """With the zone, which is each host's own; an answer goes to the address that a message tells."""
+    with two_hosts() as (one, other):
+        here, there = (port.link_local for port in (one.ports[0], other.ports[0]))
+        zone, far_zone = one.ports[0].index, other.ports[0].index
+        receiver, messages = await receiver_in(other, None, 4000)
+        sender, answers = await connected_to(one, f"{there}%{zone}", 4000)
+        async with receiver, sender:
+            await sender.output_stream.write_async(b"over the link")
+            message = await anext(messages)
+            assert message.data == b"over the link"
+            assert message.remote_address == HostName(f"{here}%{far_zone}")
+            back = await receiver.get_output_stream_async(message.remote_address, message.remote_port)
+            await back.write_async(b"back")
+            assert (await anext(answers)).data == b"back"
+        listener, connections, port = await listening_in(other, f"{there}%{far_zone}")
+        async with listener, await stream_from(one, f"{there}%{zone}", port) as stream:
+            assert stream.information.remote_address == HostName(f"{there}%{zone}")
+            async with await anext(connections) as accepted:
+                assert accepted.information.remote_address == HostName(f"{here}%{far_zone}")
 
 
 # Nobody there
