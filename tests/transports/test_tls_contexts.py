@@ -218,6 +218,18 @@ def test_a_later_connection_goes_on_with_the_session_of_an_earlier_one(version: 
     second.end()
 
 
+def test_a_server_keeps_no_sessions_for_those_who_want_no_tickets() -> None:
+    """Each would cost it memory for as long as it runs."""
+    context, client = server_context(), client_context(maximum=V12)
+    client._context.set_options(SSL.OP_NO_TICKET)
+    creator = client.for_host(HOST)
+    for _ in range(2):
+        pair = Pair(creator, context).open()
+        assert pair.client.information is not None
+        assert not pair.client.information.resumed
+        pair.end()
+
+
 def test_a_session_is_for_the_same_host_port_and_errors_alone() -> None:
     """What was judged for one is not judged for another."""
     own = client_context()

@@ -55,8 +55,8 @@ class TlsServerContext:
     Raises:
         InvalidArgumentError: as for `TlsClientContext`; or a name is no name of a host.
 
-    Sessions go on with tickets; their key is as old as the context. Source: IOpenSSLServerConnectionCreator;
-    RFC 6066 section 3 (names); RFC 7301 section 3.2 (protocols).
+    Sessions go on with tickets, and nothing is kept here; their key is as old as the context. Source:
+    IOpenSSLServerConnectionCreator; RFC 6066 section 3 (names); RFC 7301 section 3.2 (protocols).
     """
 
     def __init__(
@@ -97,6 +97,9 @@ class TlsServerContext:
     def _build(self, certificate: Certificate) -> SSL.Context:
         context = self._common.context(SSL.TLS_SERVER_METHOD, certificate, "serve TLS")
         context.set_session_id(self._session_id)
+        # Sessions are the clients' to keep, in tickets. Of those who want none OpenSSL would keep 20,000
+        # here, with their certificates.
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         if self._policy is ClientCertificatePolicy.REQUEST:
             context.set_verify(SSL.VERIFY_PEER, judge)
         elif self._policy is ClientCertificatePolicy.REQUIRE:
