@@ -65,6 +65,10 @@ def test_the_portable_way_finds_the_same():
         run("ip", "addr", "add", "fd00:9::1/64", "dev", "v0", "nodad")
         told = {known.index: (known.name, addresses_of(known), known.loopback) for known in interfaces()}
         found = _interfaces._portable_interfaces()
+        assert {(known.loopback, known.multicast, known.hardware_type) for known in found} == {
+            (True, False, 772),
+            (False, True, 0),
+        }
         assert {known.index: (known.name, addresses_of(known), known.loopback) for known in found} == told
 
 
@@ -231,6 +235,16 @@ def test_duplicate_and_optimistic_addresses():
     assert [known.usable for known in found.addresses] == list(flags.values())
 
 
+def test_temporary_addresses():
+    """Those of IPv6; in IPv4 the flag of that number means something else."""
+    addresses = [
+        parse_address(address(2, text, 24, flags=flags))
+        for text, flags in (("fd00::1", 1), ("10.0.0.1", 1), ("fd00::2", 0))
+    ]
+    (found,) = assemble([parse_link(link(2, "eth0"))], addresses)
+    assert [known.temporary for known in found.addresses] == [True, False, False]
+
+
 def test_an_address_without_its_interface_is_left_out():
     """The two questions are asked one after the other; what goes in between goes."""
     (found,) = assemble(
@@ -258,7 +272,7 @@ class Kernel:
 
     def settimeout(self, seconds):
         """An answer that does not come is an error."""
-        assert seconds > 0
+        self._seconds = seconds
 
     def send(self, data):
         """Ask."""
@@ -266,6 +280,7 @@ class Kernel:
 
     def recv(self, size):
         """Receive the next piece; an exception is raised."""
+        assert self._seconds > 0
         piece = self._answers[self.asked - 1].pop(0)
         if isinstance(piece, Exception):
             raise piece
