@@ -1,12 +1,15 @@
-"""Multicast groups for tests that do not need a network of their own: on the loopback interface."""
+"""Multicast groups for tests: on the loopback interface, and on hosts."""
 
 from __future__ import annotations
 
 import random
 import socket
 import struct
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+from tests.networks import Port
 
 __all__ = ["LOOPBACK", "PATIENCE", "free_port", "member", "new_group", "sender"]
 
@@ -15,8 +18,6 @@ PATIENCE = 60
 
 LOOPBACK = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "")
 """What the system calls its loopback interface."""
-
-_HERE = socket.inet_aton("127.0.0.1")
 
 
 def new_group() -> str:
@@ -36,16 +37,30 @@ def free_port() -> int:
 
 
 @contextmanager
-def member(group: str, port: int) -> Iterator[socket.socket]:
-    """A socket that hears what is sent to a group on the loopback interface, and shares the port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
+def member(group: str, port: int, port_of: Port | None = None) -> Iterator[socket.socket]:
+    """A socket that hears what is sent to a group, and shares the port.
+
+    Args:
+        group: the group; on the loopback interface one of IPv4.
+        port: where it is heard.
+        port_of: the interface of a host to hear it on; None for the loopback interface of this one.
+    """
+    family = socket.AF_INET6 if ":" in group else socket.AF_INET
+    with port_of.host if port_of is not None else nullcontext():
+        skt = socket.socket(family, socket.SOCK_DGRAM)
+    with skt:
         skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT") and not hasattr(socket, "SO_DOMAIN"):
-            skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the BSDs and macOS
+        if hasattr(socket, "SO_REUSEPORT") and not sys.platform.startswith("linux"):
+            skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         skt.bind(("", port))
-        skt.setsockopt(
-            socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("4s4s", socket.inet_aton(group), _HERE)
-        )
+        if family == socket.AF_INET6:
+            assert port_of is not None
+            request = struct.pack("16sI", socket.inet_pton(family, group), port_of.index)
+            skt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+        else:
+            here = socket.inet_aton(port_of.ipv4 if port_of is not None else "127.0.0.1")
+            request = struct.pack("4s4s", socket.inet_aton(group), here)
+            skt.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
         skt.settimeout(PATIENCE)
         yield skt
 
@@ -54,7 +69,7 @@ def member(group: str, port: int) -> Iterator[socket.socket]:
 def sender(address: str = "127.0.0.1") -> Iterator[socket.socket]:
     """A socket that sends to groups on the loopback interface, from one of its addresses."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as skt:
-        skt.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _HERE)
+        skt.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         skt.bind((address, 0))
         skt.settimeout(PATIENCE)
         yield skt

@@ -337,55 +337,75 @@ def test_socat_is_heard(place: Place, require_program: Callable[[str], str]) -> 
 # Other hosts
 
 
-@pytest.mark.parametrize("place", ["239.1.2.3:5000", "[ff02::1234]:5000", "[ff05::1234]:5000"])
-def test_another_host_hears_it(place: str) -> None:
+GROUPS = ("239.1.2.3", "ff02::1234", "ff05::1234")
+
+
+def written(group: str, zone: str = "") -> str:
+    """A group at port 5000 as the command line has it."""
+    return f"[{group}{zone}]:5000" if ":" in group else f"{group}:5000"
+
+
+def send(host: Host, group: str, data: bytes) -> None:
+    """Send a datagram from a host to a group at port 5000."""
+    with host.socket(socket.AF_INET6 if ":" in group else socket.AF_INET) as skt:
+        skt.sendto(data, (group, 5000))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_another_host_sends_is_heard(group: str) -> None:
     """Over a real link, in both families; --interface is not needed where there is one."""
-    with lan(2) as (here, there), listening(place, "--count", "1", host=there) as process:
-        assert run(place, "hello", "--send-only", host=here).returncode == 0
+    with lan(2) as (here, there), listening(written(group), "--count", "1", host=here) as process:
+        send(there, group, b"hello")
         done = end(process)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"(10\.0\.1\.1|fd00:0:0:1::1|fe80::\S+%\d+) port \d+: hello\n", done.stdout)
+    assert re.fullmatch(r"(10\.0\.1\.2|fd00:0:0:1::2|fe80::\S+%\d+) port \d+: hello\n", done.stdout)
 
 
-@pytest.mark.parametrize("place", ["239.1.2.3:5000", "[ff05::1234]:5000"])
-def test_without_loopback_nobody_on_this_machine_hears_it(place: str) -> None:
-    """Others do."""
+@pytest.mark.parametrize("group", GROUPS)
+def test_other_hosts_hear_what_is_sent(group: str) -> None:
+    """And this one, unless it is not to."""
     with (
         lan(2) as (here, there),
-        listening(place, "--count", "1", host=here) as near,
-        listening(place, "--count", "2", host=there) as far,
+        member(group, 5000, here.ports[0]) as near,
+        member(group, 5000, there.ports[0]) as far,
     ):
-        assert run(place, "silent", "--send-only", "--no-loopback", host=here).returncode == 0
-        assert run(place, "loud", "--send-only", host=here).returncode == 0
-        assert end(near).stdout.endswith(": loud\n")
-        assert [line.rpartition(" ")[2] for line in end(far).stdout.splitlines()] == ["silent", "loud"]
+        assert run(written(group), "silent", "--send-only", "--no-loopback", host=here).returncode == 0
+        assert run(written(group), "loud", "--send-only", host=here).returncode == 0
+        assert near.recv(100) == b"loud\n"
+        assert [far.recv(100), far.recv(100)] == [b"silent\n", b"loud\n"]
 
 
 @pytest.mark.parametrize(
-    ("place", "source", "other"),
-    [("232.1.2.3:5000", "10.0.1.1", "10.0.1.2"), ("[ff35::1234]:5000", "fd00:0:0:1::1", "fd00:0:0:1::2")],
+    ("group", "source"), [("232.1.2.3", "10.0.1.1"), ("ff35::1234", "fd00:0:0:1::1")], ids=["ipv4", "ipv6"]
 )
-def test_a_source_is_told_from_another_host(place: str, source: str, other: str) -> None:
+def test_a_source_is_told_from_another_host(group: str, source: str) -> None:
     """What others send is not heard, before and after."""
     with (
         lan(3) as (one, two, listener),
-        listening(place, "--count", "1", host=listener) as witness,
-        listening(place, "--count", "1", "--source", source, host=listener) as process,
+        member(group, 5000, listener.ports[0]) as witness,
+        listening(written(group), "--count", "2", "--source", source, host=listener) as process,
     ):
-        assert run(place, "no", "--send-only", host=two).returncode == 0
-        assert end(witness).stdout.startswith(f"{other} port ")
-        assert run(place, "yes", "--send-only", host=one).returncode == 0
+        for host, data in ((two, b"no"), (one, b"yes"), (two, b"no"), (one, b"yes")):
+            send(host, group, data)
+            assert witness.recv(100) == data
         done = end(process)
-    assert re.fullmatch(rf"{source} port \d+: yes\n", done.stdout)
+    assert re.fullmatch(rf"({source} port \d+: yes\n){{2}}", done.stdout)
 
 
-@pytest.mark.parametrize("place", ["[ff02::1234%net1]:5000", "[ff02::1234]:5000"])
-def test_an_interface_can_be_the_zone_of_the_group(place: str) -> None:
+@pytest.mark.parametrize("zone", ["%net1", ""])
+def test_an_interface_can_be_the_zone_of_the_group(zone: str) -> None:
     """As in every link-local address; or an option, by name."""
-    interface = () if "%" in place else ("--interface", "net1")
-    with lan(2) as (here, there), listening(place, *interface, "--count", "1", host=there) as process:
-        assert run(place, "hello", "--send-only", *interface, host=here).returncode == 0
-        assert end(process).stdout.endswith(": hello\n")
+    options = () if zone else ("--interface", "net1")
+    place = written("ff02::1234", zone)
+    with (
+        lan(2) as (here, there),
+        member("ff02::1234", 5000, there.ports[0]) as far,
+        listening(place, "hello", "--count", "2", *options, host=here) as process,
+    ):
+        assert far.recv(100) == b"hello\n"
+        send(there, "ff02::1234", b"hello yourself")
+        done = end(process)
+    assert [line.partition(": ")[2] for line in done.stdout.splitlines()] == ["hello", "hello yourself"]
 
 
 # Failures
