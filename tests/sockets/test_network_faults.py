@@ -15,23 +15,30 @@ from tests.sockets.crossing import (
     listening_in,
     read,
     receiver_in,
-    stream_from,
+    started_in,
 )
+from tests.sockets.tls import BEST, client, server_identity
 from tests.transports.datagrams import until
 from winsockets.foundation import AsyncOperation
-from winsockets.sockets import StreamSocket
+from winsockets.sockets import SocketProtectionLevel, StreamSocket
 
 SHARES = {"loss": 0.05, "duplicate": 0.05, "reorder": 0.05, "corrupt": 0.05}
 UDP, TCP = system.IPPROTO_UDP, system.IPPROTO_TCP
+SYN = 2
 END = b"the end"
 BATCH = 20
 
 
 def of_protocol(protocol, inner):
-    """Faults for one protocol only: what hosts say of themselves passes."""
+    """Faults for one protocol only: what hosts say of themselves passes.
+
+    So do the first packets of connections, for which systems wait a second.
+    """
 
     def fate(raw):
-        return inner(raw) if parse(raw).protocol == protocol else [Delivery(raw)]
+        packet = parse(raw)
+        suffers = packet.protocol == protocol and not packet.flags & SYN
+        return inner(raw) if suffers else [Delivery(raw)]
 
     return fate
 
@@ -73,9 +80,10 @@ async def give(stream: StreamSocket, data: bytes) -> None:
     await stream.output_stream.flush_async()
 
 
+@pytest.mark.parametrize("secret", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest_twisted.ensureDeferred
-async def test_a_stream_is_whole_whatever_the_link_does(family):
+async def test_a_stream_is_whole_whatever_the_link_does(family, secret):
     """Both ways at once, octet by octet, over a link on which a packet in ten has an accident."""
     counts = Counter()
     shares = dict.fromkeys(SHARES, 0.025)
@@ -84,18 +92,16 @@ async def test_a_stream_is_whole_whatever_the_link_does(family):
     with network() as built:
         one, other = built.host(), built.host()
         with tunnel(built, one, other) as link:
-            # What is lost at the end of a burst is sent again soon, not after a fifth of a second.
             for host, peer in ((one, other), (other, one)):
-                host.ip(
-                    f"route replace {peer.address(family)} dev net1 rto_min 10ms",
-                )
-            fate = of_protocol(TCP, faults(3, **shares, counts=counts))
-            listener, connections, port = await listening_in(other, other.address(family))
-            async with listener:
-                stream = await stream_from(one, other.address(family), port)
-                async with stream, await anext(connections) as accepted:
-                    # From here on
-                    link.fate = fate
+                # What is lost at the end of a burst is sent again soon, not after a fifth of a second.
+                host.ip(f"route replace {peer.address(family)} dev net1 rto_min 10ms")
+            link.fate = of_protocol(TCP, faults(3, **shares, counts=counts))
+            settings = {"server_certificates": [server_identity(other.ipv4, other.ipv6)]} if secret else {}
+            listener, connections, port = await listening_in(other, other.address(family), **settings)
+            async with listener, client() as stream:
+                level = BEST if secret else SocketProtectionLevel.PLAIN_SOCKET
+                await started_in(one, stream.connect_async, other.address(family), port, level)
+                async with await anext(connections) as accepted:
                     writes = [
                         AsyncOperation.run(give(end, data))
                         for end, data in ((stream, there), (accepted, back))
@@ -104,4 +110,8 @@ async def test_a_stream_is_whole_whatever_the_link_does(family):
                     assert await read(stream, len(back)) == back
                     for write in writes:
                         await write
+                    # Neither waits for the other one to end.
+                    stream.close()
+            on_the_way = b"".join(packet for packet in link.passed)
+            assert (there[:251] in on_the_way) is not secret
         assert all(counts[name] for name in shares)
