@@ -76,7 +76,7 @@ def shop(require_program: Callable[[str], str], tmp_path: Path) -> Any:
         log = tmp_path / "dnsmasq.log"
         # More than a datagram takes.
         many = [f"--srv-host=_many._tcp.{DOMAIN},h{number}.{DOMAIN},{live},7" for number in range(99)]
-        there.start(
+        program = there.start(
             dnsmasq,
             "--keep-in-foreground",
             "--conf-file=/dev/null",
@@ -101,7 +101,7 @@ def shop(require_program: Callable[[str], str], tmp_path: Path) -> Any:
             f"--srv-host=_many._tcp.{DOMAIN},h99.{DOMAIN},{live},3",
             f"--host-record=h99.{DOMAIN},{there.ipv4}",
         )
-        _wait_for_name_server(here, there.ipv4)
+        _wait_for_name_server(program, here, there.ipv4)
         files = {}
         for name, server in (("working", there.ipv4), ("missing", here.ipv4)):
             files[name] = tmp_path / f"resolv.{name}"
@@ -127,9 +127,10 @@ def shop(require_program: Callable[[str], str], tmp_path: Path) -> Any:
         yield tried, there, live
 
 
-def _wait_for_name_server(here: Any, server: str) -> None:
+def _wait_for_name_server(program: Any, here: Any, server: str) -> None:
     """Ask over TCP until it is there: a listening socket takes connections at once."""
     while True:
+        assert program.poll() is None, "dnsmasq ended"
         with here.socket(kind=socket.SOCK_STREAM) as skt:
             skt.setblocking(True)
             try:
