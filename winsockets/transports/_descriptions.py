@@ -40,13 +40,14 @@ class EndpointDescriptions:
         Args:
             reactor: the endpoint's.
             args: host and port, where they have no keyword.
-            kwargs: ``host``, ``port`` (or a service); ``timeout`` (seconds for connecting), ``bind_address``, ``adapter``.
+            kwargs: ``host``, ``port`` (or a service); ``timeout`` (seconds for connecting), ``bind_address``,
+                ``adapter``.
 
         Raises:
             AddressNotAvailableError: there is no such adapter.
             InvalidArgumentError: something is missing, not known, given twice or not acceptable.
-            UnknownServiceError: the services file does not know the port's name, and the host is an address or
-                ``localhost``.
+            UnknownServiceError: the services file does not know the port's name, and the host is an address
+                or ``localhost``.
         """
         given = _named("client", ("host", "port"), ("timeout", "bind_address", "adapter"), args, kwargs)
         limits = DEFAULT_LIMITS
