@@ -8,7 +8,7 @@ import pytest
 
 from winsockets.errors import NameResolutionError, SocketErrorStatus
 from winsockets.networking import HostName
-from winsockets.networking._address import Address, interface_index, literal_address
+from winsockets.networking._address import Address, interface_index, is_multicast, literal_address
 
 
 def test_an_ipv4_address():
@@ -83,3 +83,21 @@ def test_an_ipv6_address_can_be_connected_without_a_lookup():
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         probe.connect(Address.ipv6("::1", 7).sockaddr)
         assert probe.getpeername() == ("::1", 7, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("literal", "expected"),
+    [
+        ("224.0.0.0", True),
+        ("239.255.255.255", True),
+        ("223.255.255.255", False),
+        ("240.0.0.0", False),
+        ("ff02::1", True),
+        ("ff02::1%2", True),
+        ("fe80::1%2", False),
+        ("::ffff:224.0.0.1", False),
+    ],
+)
+def test_a_multicast_group_is_told_by_its_address_as_it_stands(literal: str, expected: bool) -> None:
+    """An IPv4 group within an IPv6 address is nothing that can be joined, on every Python."""
+    assert is_multicast(literal) is expected

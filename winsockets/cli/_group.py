@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from winsockets.errors import SocketException
 from winsockets.networking import HostName, HostNameType
+from winsockets.networking._address import is_multicast
 from winsockets.networking._services import remote_port
 
 __all__ = ["Group", "parse_group", "parse_source"]
@@ -56,7 +56,7 @@ def parse_group(text: str) -> Group:
         raise ValueError(f"{text!r} is not a group and a port; {_EXAMPLES}")
     literal = parts["plain"] if parts["bracketed"] is None else parts["bracketed"]
     address, _, zone = _address(literal).partition("%")
-    if not _is_group(address):
+    if not is_multicast(address):
         raise ValueError(
             f"{address} is not a multicast address; those of IPv4 go from 224.0.0.0 to 239.255.255.255, "
             "those of IPv6 begin with ff"
@@ -79,7 +79,7 @@ def parse_source(text: str, group: Group) -> str:
         raise ValueError(
             f"{address} cannot send to {group.address}: one is an IPv4 address, the other an IPv6 address"
         )
-    if _is_group(address) or address in ("0.0.0.0", "::"):
+    if is_multicast(address) or address in ("0.0.0.0", "::"):
         raise ValueError(f"{address} is nobody's own address, so that nothing is sent from there")
     return address
 
@@ -93,12 +93,6 @@ def _address(literal: str) -> str:
     if host is None or host.type not in (HostNameType.IPV4, HostNameType.IPV6):
         raise ValueError(f"{literal!r} is not an IPv4 or IPv6 address; {_EXAMPLES}")
     return host.canonical_name
-
-
-def _is_group(address: str) -> bool:
-    # Not is_multicast, of which later Pythons say that an IPv4 address within an IPv6 one counts.
-    first = ip_address(address).packed[0]
-    return first == 0xFF if ":" in address else first >> 4 == 0xE
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from winsockets.errors import NameResolutionError
 from winsockets.networking._hostname import HostName
 from winsockets.networking._interfaces import interface_names
 
-__all__ = ["Address", "interface_index", "literal_address"]
+__all__ = ["Address", "interface_index", "is_multicast", "literal_address"]
 
 _HIGHEST_SCOPE = 0xFFFFFFFF
 
@@ -71,6 +72,18 @@ def literal_address(host: HostName, port: int) -> Address:
     if ":" not in literal:
         return Address.ipv4(literal, port)
     return Address.ipv6(literal, port, interface_index(zone) if zone else 0)
+
+
+def is_multicast(literal: str) -> bool:
+    """Tell whether a numeric address, with a zone or without, is that of a multicast group.
+
+    Unlike ``is_multicast`` of later Pythons it takes an address as it stands: an IPv4 group that is written
+    as an IPv6 address is none that a socket can join or send to.
+
+    Source: RFC 5771; RFC 4291 section 2.7.
+    """
+    first = ip_address(literal).packed[0]
+    return first == 0xFF if ":" in literal else first >> 4 == 0xE
 
 
 def interface_index(zone: str) -> int:

@@ -18,7 +18,7 @@ from winsockets.errors import (
     translate,
 )
 from winsockets.networking import HostName, HostNameType, NetworkAdapter
-from winsockets.networking._address import Address, literal_address
+from winsockets.networking._address import Address, is_multicast, literal_address
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._quoting import quoted
 from winsockets.sockets._datagram_link import DatagramLink
@@ -159,7 +159,7 @@ def group_address(verb: str, group: HostName | str) -> Address:
         InvalidArgumentError: it is not the address of a group.
     """
     name = as_host_name(group, "group")
-    if name.type not in _NUMERIC or not ip_address(name.canonical_name).is_multicast:
+    if name.type not in _NUMERIC or not is_multicast(name.canonical_name):
         raise InvalidArgumentError(
             f"{verb} the multicast group {quoted(name.display_name)}: it is not a multicast address; those "
             "are 224.0.0.0 to 239.255.255.255, and IPv6 addresses that begin with ff"
@@ -179,8 +179,7 @@ def source_address(action: str, source: HostName | str, group: Address) -> str:
         raise InvalidArgumentError(
             f"{action}: the source {quoted(name.display_name)} is not an address of the group's family"
         )
-    parsed = ip_address(address)
-    if parsed.is_multicast or parsed.is_unspecified:
+    if is_multicast(address) or ip_address(address).is_unspecified:
         raise InvalidArgumentError(f"{action}: {quoted(name.display_name)} cannot be a source of datagrams")
     return address
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, ip_address
 
 from winsockets.errors import IllegalMethodCallError
-from winsockets.networking._address import Address
+from winsockets.networking._address import Address, is_multicast
 from winsockets.networking._interfaces import interfaces
 
 __all__ = ["check_shared_destination"]
@@ -23,9 +23,9 @@ def check_shared_destination(action: str, destination: Address) -> None:
     Raises:
         IllegalMethodCallError: it is the address of one machine.
     """
-    address = ip_address(destination.host)
-    if address.is_multicast or destination.host == _BROADCAST:
+    if is_multicast(destination.host) or destination.host == _BROADCAST:
         return
+    address = ip_address(destination.host)
     if address.version == 4 and any(
         local.address.version == 4
         and IPv4Interface(f"{local.address}/{local.prefix_length}").network.broadcast_address == address
