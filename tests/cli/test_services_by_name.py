@@ -31,7 +31,15 @@ async def test_a_service_stands_where_a_port_does(server: Any) -> None:
     """The name server is given; its port and its address are all that the command line has in numbers."""
     async with server() as url, name_server(records(url)) as ((address, port), _):
         scheme = url.partition(":")[0]
-        line = ("echo", f"{scheme}://{HOST}:{SERVICE}", "--name-server", f"{address}:{port}", "hello")
+        line = (
+            "echo",
+            f"{scheme}://{HOST}:{SERVICE}",
+            "--name-server",
+            f"{address}:{port}",
+            "--timeout",
+            "60",
+            "hello",
+        )
         done = await run(*line)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hello\n", b"")
 
@@ -50,7 +58,13 @@ async def test_a_service_that_is_nowhere_is_told_in_a_line(service: str, target:
     for scheme in ("tcp", "udp"):
         async with name_server(records(f"{scheme}://127.0.0.1:9", target)) as ((address, port), _):
             done = await run(
-                "echo", f"{scheme}://{HOST}:{service}", "--name-server", f"{address}:{port}", "hello"
+                "echo",
+                f"{scheme}://{HOST}:{service}",
+                "--name-server",
+                f"{address}:{port}",
+                "--timeout",
+                "60",
+                "hello",
             )
         assert (done.returncode, done.stdout) == (1, b"")
         (line,) = done.stderr.decode().splitlines()
@@ -62,7 +76,7 @@ async def test_several_name_servers_are_asked_in_turn() -> None:
     """The first refuses to say anything: nobody listens there."""
     async with stream_server() as url, name_server(records(url)) as ((address, port), _):
         servers = ("--name-server", "127.0.0.1:9", "--name-server", f"{address}:{port}")
-        done = await run("echo", f"tcp://{HOST}:{SERVICE}", *servers, "hello")
+        done = await run("echo", f"tcp://{HOST}:{SERVICE}", *servers, "--timeout", "60", "hello")
     assert (done.returncode, done.stdout) == (0, b"hello\n")
 
 
