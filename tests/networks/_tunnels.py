@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 from collections import Counter
@@ -233,6 +232,8 @@ class Tunnel:
 
 
 def _tun_device(host: Host, name: str) -> int:
+    import fcntl  # which Windows has not
+
     with host:
         try:
             descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

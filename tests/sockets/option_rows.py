@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket as system
 import struct
 import sys
-import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
@@ -105,7 +103,7 @@ LOOP = {
     V4: (IP, system.IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP"),
     V6: (IPV6, system.IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP"),
 }
-CLASS = {V4: (IP, system.IP_TOS, "IP_TOS"), V6: (IPV6, system.IPV6_TCLASS, "IPV6_TCLASS")}
+CLASS = {V4: (IP, system.IP_TOS, "IP_TOS"), V6: (IPV6, getattr(system, "IPV6_TCLASS", 0), "IPV6_TCLASS")}
 WHOLE = {V4: (IP, 10, "IP_MTU_DISCOVER"), V6: (IPV6, 23, "IPV6_MTU_DISCOVER")}
 PRIORITY = alike(SOL, getattr(system, "SO_PRIORITY", 0), "SO_PRIORITY")
 DEVICE = getattr(system, "SO_BINDTODEVICE", 0)
@@ -524,6 +522,9 @@ def add_silent_rows(side: str) -> None:
         setting_of_side(side, "outbound_buffer_size_in_bytes"),
     )
     async def send_buffer(family: int) -> Outcome:
+        import fcntl  # which Windows has not
+        import termios
+
         with two_hosts() as (one, other):
             async with connection(one, other, family, side, outbound_buffer_size_in_bytes=16384) as (mine, _):
                 silence(other, one, family)

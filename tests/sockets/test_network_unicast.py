@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket as system
+from contextlib import ExitStack
 from itertools import repeat
 
 import pytest
 import pytest_twisted
 
-from tests.networks import lan, network, routed_hosts, two_hosts
+from tests.networks import lan, network, routed_hosts, tunnel, two_hosts
 from tests.sockets.crossing import (
     FAMILIES,
     connected_to,
@@ -46,6 +47,32 @@ async def test_datagrams_cross_a_router_both_ways(family):
             back = await receiver.get_output_stream_async(message.remote_address, message.remote_port)
             await back.write_async(b"back")
             assert (await anext(answers)).data == b"back"
+
+
+@pytest.mark.parametrize("way", ["a cable", "a router", "a link that carries packets one by one"])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest_twisted.ensureDeferred
+async def test_batches_arrive_as_datagrams_whatever_the_way_is(family, way):
+    """What the system joins on one host is taken apart on the way or at the other end, in order."""
+    with ExitStack() as stack:
+        if way == "a cable":
+            one, other = stack.enter_context(two_hosts())
+        elif way == "a router":
+            one, _, other = stack.enter_context(routed_hosts(mtu=1280))
+        else:
+            built = stack.enter_context(network())
+            one, other = built.host(), built.host()
+            stack.enter_context(tunnel(built, one, other))
+        receiver, messages = await receiver_in(other, other.address(family))
+        sender, _ = await connected_to(one, other.address(family), receiver.information.local_port)
+        async with receiver, sender:
+            for size in (0, 1, 1200):
+                data = [bytes([number]) * size for number in range(50)]
+                assert await sender.output_stream.write_many_async(data) == 50 * size
+                assert [(await anext(messages)).data for _ in data] == data
+                writes = [sender.output_stream.write_async(each) for each in data]
+                assert [await write for write in writes] == [size] * 50
+                assert [(await anext(messages)).data for _ in data] == data
 
 
 @pytest.mark.parametrize("family", FAMILIES)
