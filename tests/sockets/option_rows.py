@@ -126,7 +126,8 @@ async def sent(host: Host, family: int, name: str, data: bytes = b"x", **setting
     for setting, value in settings.items():
         setattr(socket.control, setting, value)
     stream = await stream_to(host, socket, name, PORT)
-    await stream.write_async(data)
+    # To everybody: through the adapters that are there
+    await started_in(host, stream.write_async, data)
     return socket
 
 
