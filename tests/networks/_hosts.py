@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -331,11 +331,18 @@ class Network:
             switch.ip(f"link set socket{number} master switch up")
 
     def _end(self) -> None:
-        outside = os.readlink(_OWN)
-        lost = {os.readlink(f"/proc/self/task/{thread}/ns/net") for thread in os.listdir("/proc/self/task")}
+        of_hosts = {os.readlink(f"/proc/self/fd/{host.descriptor}") for host in self.hosts}
         for host in self.hosts:
             host._end()
-        assert lost == {outside}, "a thread was started inside a host, and is there still"
+        assert not of_hosts & set(_namespaces_of_threads()), (
+            "a thread was started inside a host, and is there still"
+        )
+
+
+def _namespaces_of_threads() -> Iterator[str]:
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(OSError):  # it may have ended
+            yield os.readlink(f"/proc/self/task/{thread}/ns/net")
 
 
 @contextmanager
