@@ -102,12 +102,13 @@ class DirectCalls:
         AttributeError: pyOpenSSL has changed inside.
     """
 
-    __slots__ = ("_connection", "_incoming", "_outgoing", "_ssl")
+    __slots__ = ("_incoming", "_outgoing", "_raise", "_ssl")
 
     def __init__(self, connection: Any) -> None:
         if _lib is None:
             raise AttributeError("OpenSSL.SSL")
-        self._connection = connection
+        # Which keeps the connection, too.
+        self._raise = connection._raise_ssl_error
         self._ssl = connection._ssl
         self._incoming = connection._into_ssl
         self._outgoing = connection._from_ssl
@@ -183,7 +184,7 @@ class DirectCalls:
 
     def _explain(self, result: int) -> NoReturn:
         """Raise what a call without success means."""
-        self._connection._raise_ssl_error(self._ssl, result)
+        self._raise(self._ssl, result)
         raise AssertionError
 
     def _problem(self, result: int) -> Exception:
