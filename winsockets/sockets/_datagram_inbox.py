@@ -41,6 +41,7 @@ class Inbox:
         dropped: how many messages iterators had no room for, and how many others were not wanted.
         multicast_only: whether those that were sent to this machine alone are not wanted.
         only_through: the index of the interface that those come through that are wanted; 0 for any.
+        choosy: whether either is so.
         queue_bound: how many messages an iterator has room for.
     """
 
@@ -50,6 +51,7 @@ class Inbox:
         self.dropped = 0
         self.multicast_only = False
         self.only_through = 0
+        self.choosy = False
         self.queue_bound = DEFAULT_LIMITS.message_queue
 
     def add_queue(self, queue: MessageQueue) -> None:
@@ -65,7 +67,7 @@ class Inbox:
         truncated: bool,
     ) -> None:
         """See IDatagramReceiver."""
-        if (self.multicast_only or self.only_through) and self._is_unwanted(ancillary, len(datagrams)):
+        if self.choosy and self._is_unwanted(ancillary, len(datagrams)):
             return
         contents: Sequence[bytes | SocketException] = datagrams
         if truncated:

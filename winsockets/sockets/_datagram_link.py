@@ -68,7 +68,9 @@ class DatagramLink:
     @property
     def peer(self) -> tuple[Any, ...] | None:
         """The socket address of the peer, on a connected socket."""
-        return next((transport.peer for transport in self.transports.values()), None)
+        for transport in self.transports.values():
+            return transport.peer
+        return None
 
     # What is allowed now
 
@@ -100,7 +102,8 @@ class DatagramLink:
         if not self.transports:
             self.check_settled(action)
         if destination is not None:
-            self._check_peer(action, [destination])
+            if self.peer is not None:
+                self._check_peer(action, [destination])
             if self.inbox.multicast_only if self.transports else self.control.multicast_only:
                 check_shared_destination(action, destination)
         elif self.peer is None:
@@ -172,6 +175,7 @@ class DatagramLink:
         limits = self.control.limits
         self.inbox.queue_bound = limits.message_queue
         self.inbox.multicast_only = self.control.multicast_only
+        self.inbox.choosy = self.inbox.multicast_only or self.inbox.only_through > 0
         return DatagramTransport(skt, self.inbox, self._reactor, limits)
 
     def connect(self, remotes: Sequence[Address], sources: Sequence[Address], from_port: int) -> None:
@@ -257,8 +261,8 @@ class DatagramLink:
             SocketException: ADDRESS_FAMILY_NOT_SUPPORTED.
         """
         action = "get_output_stream_async"
-        self._check_peer(action, addresses)
         if self.peer is not None:
+            self._check_peer(action, addresses)
             return None
         families = families or self.transports
         for address in addresses:

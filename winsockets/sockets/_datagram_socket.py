@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from ipaddress import ip_address
 from typing import Any, NamedTuple, overload
 
 from zope.interface import implementer
@@ -17,7 +16,7 @@ from winsockets.networking import (
     HostNameType,
     NetworkAdapter,
 )
-from winsockets.networking._address import Address, literal_address
+from winsockets.networking._address import Address, is_multicast, literal_address
 from winsockets.networking._destination import Destination, destination
 from winsockets.networking._endpoint_pair import as_endpoint_pair
 from winsockets.networking._hostname import as_host_name
@@ -34,7 +33,7 @@ from winsockets.sockets._datagram_inbox import Inbox, MessageQueue
 from winsockets.sockets._datagram_information import DatagramSocketInformation
 from winsockets.sockets._datagram_link import DatagramLink
 from winsockets.sockets._datagram_message import DatagramSocketMessageReceivedEventArgs
-from winsockets.sockets._datagram_streams import DatagramOutputStream
+from winsockets.sockets._datagram_streams import BROADCAST, BroadcastOutputStream, DatagramOutputStream
 from winsockets.sockets._link import global_reactor
 from winsockets.transports._adapter_binding import as_adapter, lookup_through
 from winsockets.transports._describe import describe_address
@@ -266,7 +265,7 @@ class DatagramSocket(Closing):
 
     async def _do_connect(self, target: _Target) -> None:
         addresses = await self._locate(target.wanted)
-        if any(ip_address(address.host).is_multicast for address in addresses):
+        if any(is_multicast(address.host) for address in addresses):
             raise NameResolutionError(
                 f"connect to {target.wanted.host}: a multicast group is no peer; to send to it use "
                 "get_output_stream_async"
@@ -317,7 +316,7 @@ class DatagramSocket(Closing):
 
         Unicast, multicast and broadcast addresses are destinations, and services as for ``connect_async``.
         Datagrams leave from this socket's port; the first write binds it if nothing else has. The local half
-        of a pair binds it at once.
+        of a pair binds it at once. A write to 255.255.255.255 leaves through all adapters.
 
         Returns:
             An operation that yields the stream; it fails with HOST_NOT_FOUND and its like, and with
@@ -348,13 +347,18 @@ class DatagramSocket(Closing):
 
     async def _stream_to(self, target: _Target) -> DatagramOutputStream:
         addresses = await self._locate(target.wanted)
-        return DatagramOutputStream(self._link, self._link.choose(addresses))
+        return self._stream(self._link.choose(addresses))
 
     async def _stream_from(self, target: _Target) -> DatagramOutputStream:
         addresses = await self._locate(target.wanted)
         sources = await self._find_local(target) or WILDCARDS
         destination = self._link.choose(addresses, {source.family for source in sources})
         self._link.bind(sources, target.local_port)
+        return self._stream(destination)
+
+    def _stream(self, destination: Address | None) -> DatagramOutputStream:
+        if destination is not None and destination.host == BROADCAST:
+            return BroadcastOutputStream(self._link, destination)
         return DatagramOutputStream(self._link, destination)
 
     def _stream_at_once(self, host: HostName, port: int) -> AsyncOperation[DatagramOutputStream]:
@@ -362,7 +366,7 @@ class DatagramSocket(Closing):
             destination = self._link.choose([literal_address(host, port)])
         except SocketException as problem:
             return AsyncOperation.from_error(problem)
-        return AsyncOperation.from_result(DatagramOutputStream(self._link, destination))
+        return AsyncOperation.from_result(self._stream(destination))
 
     @staticmethod
     def get_endpoint_pairs_async(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from winsockets.errors import ObjectClosedError, SocketException
+from winsockets.errors import ObjectClosedError, OperationAbortedError, SocketException
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.networking._address import Address
+from winsockets.networking._interfaces import interfaces
 from winsockets.streams import OutputStream
 from winsockets.transports._datagram_queue import Sending
 from winsockets.transports._datagram_transport import DatagramTransport
+from winsockets.transports._packet_info import WayOut, can_choose_way_out
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from winsockets.sockets._datagram_link import DatagramLink
 
-__all__ = ["DatagramOutputStream"]
+__all__ = ["BROADCAST", "BroadcastOutputStream", "DatagramOutputStream"]
+
+BROADCAST = "255.255.255.255"
 
 _new: Any = object.__new__
 
@@ -119,3 +123,59 @@ class DatagramOutputStream(OutputStream):
         """Write no more; what waits is still sent, and the socket stays open."""
         self._closed = True
         self._transport = None
+
+
+class BroadcastOutputStream(DatagramOutputStream):
+    """Sends datagrams to everybody: every write is one datagram on each adapter that leads to others.
+
+    On one adapter only, where the socket is bound to one or connected, the system does not let the program
+    choose (Windows), or none has left through those there are. A write fails when that one does.
+
+    Source: WinRT DatagramSocket.GetOutputStreamAsync, on 255.255.255.255.
+    """
+
+    __slots__ = ()
+
+    def write_async(self, buffer: ReadableBuffer) -> AsyncOperationWithProgress[int, int]:
+        """Send one datagram on each adapter; see DatagramOutputStream.write_async."""
+        return self.write_many_async([buffer])
+
+    def write_many_async(self, buffers: Iterable[ReadableBuffer]) -> AsyncOperationWithProgress[int, int]:
+        """Send each buffer as a datagram on each adapter; yields the size of all on one."""
+        transport = self._find_transport("write")
+        if not isinstance(transport, DatagramTransport):
+            return AsyncOperationWithProgress.from_error(transport)
+        ways = self._ways(transport)
+        if not ways:
+            return transport.send_many(buffers, self._to)
+        return AsyncOperationWithProgress.run(self._write_everywhere(transport, [*buffers], ways))
+
+    async def _write_everywhere(
+        self, transport: DatagramTransport, payloads: list[ReadableBuffer], ways: Sequence[WayOut]
+    ) -> int:
+        writes = [transport.send_many(payloads, way) for way in ways]
+        sent = None
+        for write in writes:
+            try:
+                sent = await write
+            except OperationAbortedError:
+                for other in writes:
+                    other.cancel()
+                raise
+            except SocketException:
+                continue
+        return sent if sent is not None else await transport.send_many(payloads, self._to)
+
+    def _ways(self, transport: DatagramTransport) -> list[WayOut]:
+        if self._to is None or transport.peer is not None or self._link.adapter is not None:
+            return []
+        if not can_choose_way_out():
+            return []
+        host, port = self._to
+        return [
+            WayOut(host, port, interface.index)
+            for interface in interfaces()
+            if interface.up
+            and not (interface.loopback or interface.point_to_point)
+            and any(local.address.version == 4 for local in interface.addresses)
+        ]

@@ -14,6 +14,8 @@ from winsockets.transports._packet_info import Ancillary
 
 __all__ = ["SegmentedSends", "accept_coalesced", "divided", "run_length", "segment_size"]
 
+# As a plain number, which is compared in less time.
+_UDP = int(socket.IPPROTO_UDP)
 # linux/udp.h; the socket module does not name them.
 _UDP_SEGMENT = 103
 _UDP_GRO = 104
@@ -135,7 +137,7 @@ def accept_coalesced(skt: socket.socket) -> bool:
 def segment_size(ancillary: Ancillary) -> int:
     """Find out how long each datagram of a piece is, but the last, which may be shorter; 0 if it is one."""
     for level, kind, data in ancillary:
-        if level == socket.IPPROTO_UDP and kind == _UDP_GRO and len(data) >= _SEGMENT_SIZE.size:
+        if level == _UDP and kind == _UDP_GRO and len(data) >= _SEGMENT_SIZE.size:
             size: int = _SEGMENT_SIZE.unpack_from(data)[0]
             return size
     return 0

@@ -23,6 +23,7 @@ from winsockets.streams._buffer import byte_view
 from winsockets.transports._datagram_queue import Batch, Flush, Sending, finish, owners
 from winsockets.transports._datagram_segments import SegmentedSends
 from winsockets.transports._describe import describe_address
+from winsockets.transports._packet_info import WayOut
 from winsockets.transports._reported_errors import reported_errors
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class DatagramSending(ABC):
         Args:
             buffers: the payloads, any buffers. However many there are, they are accepted when fewer than
                 ``limits.datagram_queue`` datagrams wait for room before them.
-            to: as for ``send``.
+            to: as for ``send``, or a WayOut.
 
         Returns:
             An operation that yields the size of all when the system has them, or fails with the first
@@ -339,7 +340,8 @@ class DatagramSending(ABC):
         Returns:
             How many have left; 0 when the system has no room now. Or 1, and why that one cannot be sent.
         """
-        count = 1 if self._single else self._segments.run_length(payloads, most)
+        alone = self._single or isinstance(to, WayOut)
+        count = 1 if alone else self._segments.run_length(payloads, most)
         for _ in range(self._limits.errors_per_send):
             try:
                 if answer is not None:
@@ -374,6 +376,8 @@ class DatagramSending(ABC):
             self._segments.send(payloads[:count], to)
         elif to is None:
             self.socket.send(payloads[0])
+        elif isinstance(to, WayOut):
+            to.send(self.socket, payloads[0])
         else:
             self.socket.sendto(payloads[0], to)
 

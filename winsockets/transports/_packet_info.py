@@ -6,12 +6,17 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = [
     "ANCILLARY_SIZE",
     "Ancillary",
+    "WayOut",
     "ask_for_details",
+    "can_choose_way_out",
     "destination_of",
     "hop_limit_of",
     "interface_of",
@@ -55,6 +60,31 @@ def ask_for_details(skt: socket.socket) -> None:
         for option in (_IP_PKTINFO, _IP_RECVTTL):
             if option is not None:
                 skt.setsockopt(socket.IPPROTO_IP, option, 1)
+
+
+class WayOut(NamedTuple):
+    """Where one IPv4 datagram goes, and the index of the interface through which it leaves."""
+
+    host: str
+    port: int
+    interface: int
+
+    def send(self, skt: socket.socket, data: ReadableBuffer) -> None:
+        """Send it.
+
+        Raises:
+            OSError: as the system says.
+
+        Source: ip(7) IP_PKTINFO.
+        """
+        assert _IP_PKTINFO is not None
+        chosen = [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO4.pack(self.interface, bytes(4), bytes(4)))]
+        skt.sendmsg([data], chosen, 0, (self.host, self.port))
+
+
+def can_choose_way_out() -> bool:
+    """Tell whether the system lets a program choose the interface for each datagram."""
+    return _IP_PKTINFO is not None and hasattr(socket.socket, "sendmsg")
 
 
 def _ways(ancillary: Ancillary) -> Iterator[tuple[bytes, bytes, int]]:
