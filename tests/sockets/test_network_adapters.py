@@ -139,7 +139,7 @@ async def test_a_connection_whose_adapter_is_gone_ends_when_the_system_gives_up(
     """Not at once: it could come back. Who reads is told then, and who writes."""
     with two_hosts() as (one, other):
         # Sooner than after a quarter of an hour
-        one.set("ipv4/tcp_retries2", 1)
+        one.set("ipv4/tcp_retries2", 0)
         listener, connections, port = await listening_in(other, other.address(family))
         async with listener:
             stream = await stream_from(one, other.address(family), port)

@@ -105,10 +105,11 @@ async def test_a_connection_whose_network_falls_silent_times_out(family):
     with network() as built:
         one, other = built.host(), built.host()
         # Sooner than after a quarter of an hour
-        one.set("ipv4/tcp_retries2", 1)
+        one.set("ipv4/tcp_retries2", 0)
         with tunnel(built, one, other) as link:
             listener, connections, port = await listening_in(other, other.address(family))
             async with listener:
+                one.ip(f"route replace {other.address(family)} dev net1 rto_min 10ms")
                 stream = await stream_from(one, other.address(family), port)
                 async with stream, await anext(connections):
                     link.fate = lambda raw: ()
