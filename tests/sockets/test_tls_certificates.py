@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket as system
+import ssl
 from datetime import UTC, datetime
 from functools import cache
 
 import pytest
 import pytest_twisted
+from twisted.internet.threads import deferToThread
 
 from tests.sockets.tls import (
     BEST,
@@ -20,8 +23,8 @@ from tests.sockets.tls import (
     server_identity,
     serving,
 )
-from tests.transports.loopback import HOSTS
-from winsockets.certificates import ChainValidationResult
+from tests.transports.loopback import HOSTS, PATIENCE, limits
+from winsockets.certificates import Certificate, ChainValidationResult
 from winsockets.errors import InvalidArgumentError, SocketError, SocketErrorStatus
 from winsockets.sockets import (
     SocketProtectionLevel,
@@ -29,7 +32,7 @@ from winsockets.sockets import (
     StreamSocket,
     StreamSocketListener,
 )
-from winsockets.testing import CertificateAuthority
+from winsockets.testing import CertificateAuthority, certificate_pem
 from winsockets.transports import ClientCertificatePolicy
 
 Status, Result, Severity = SocketErrorStatus, ChainValidationResult, SocketSslErrorSeverity
@@ -227,6 +230,37 @@ async def test_nobody_knows_our_authority_but_who_is_told():
             client(trusted_server_certificates=[]).connect_async("localhost", port, BEST)
 
 
+@pytest.fixture
+def trusted_by_the_system(tmp_path, monkeypatch):
+    """Our authority, for the time of a test."""
+    path = tmp_path / "roots.pem"
+    path.write_bytes(certificate_pem(authority().certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+
+
+@pytest_twisted.ensureDeferred
+async def test_exclusive_trust_is_instead_of_the_systems(trusted_by_the_system):
+    """Whom the system trusts counts by default and beside others, and not with exclusive_trust."""
+    others = authority("others").certificate
+    async with serving() as listener:
+        place = ("localhost", listener.information.local_port, BEST)
+        for trusted in ([], [others]):
+            async with StreamSocket() as socket:
+                socket.control.trusted_server_certificates = trusted
+                await socket.connect_async(*place)
+        socket = client(trusted_server_certificates=[others])
+        assert (await failure_of(socket.connect_async(*place))).status is Status.CERTIFICATE_UNTRUSTED_ROOT
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_system_vouches_for_no_client(trusted_by_the_system):
+    """Only those in the list do: anybody can get a certificate of a public authority."""
+    settings = {"trusted_client_certificates": [authority("others").certificate]}
+    problem = await turned_away(server=settings, client_certificate=client_identity())
+    assert "unknown_ca" in str(problem)
+
+
 @pytest.mark.parametrize("names", [("localhost",), ("127.0.0.2", "localhost"), ("*.example", "example")])
 @pytest_twisted.ensureDeferred
 async def test_an_address_has_to_be_in_the_certificate(names):
@@ -326,6 +360,45 @@ async def test_a_bad_client_certificate_is_refused_and_the_client_told_why(case,
         return
     assert outcome.status is Status.UNKNOWN
     assert any(name in str(outcome) for name in alert.split("|")), outcome
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest_twisted.ensureDeferred
+async def test_the_chain_of_a_client_is_sent_along(level):
+    """Of its authorities the listener knows the root alone; the certificate by itself is no good."""
+    whole = authority().create_intermediate().create_intermediate().issue_client("deep@example.test")
+    path = certificate_pem(whole).split(b"-----END CERTIFICATE-----\n")
+    alone = Certificate.load_pem(path[0] + b"-----END CERTIFICATE-----\n" + path[-1])
+    assert alone == whole
+    assert alone.intermediates == ()
+    for certificate, good in ((alone, False), (whole, True), (alone, False)):
+        outcome = await turned_away(level, client_certificate=certificate)
+        assert (outcome == [whole]) is good
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_refused_client_that_talks_first_still_reads_why():
+    """A close with bytes of it unread would be a reset, which takes the alert away."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=authority().certificate.get_certificate_blob())
+    settings = {
+        "client_certificate_policy": ClientCertificatePolicy.REQUIRE,
+        "trusted_client_certificates": [authority().certificate],
+        "limits": limits(close_timeout=4 * PATIENCE, close_notify_timeout=2 * PATIENCE),
+    }
+    async with serving(**settings) as listener:
+        port = int(listener.information.local_port)
+
+        def talk():
+            with (
+                system.create_connection((HOST, port), PATIENCE) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as peer,
+            ):
+                peer.sendall(bytes(1_000_000))
+                return peer.recv(1)
+
+        with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+            await deferToThread(talk)
 
 
 @pytest_twisted.ensureDeferred

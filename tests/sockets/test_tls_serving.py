@@ -434,8 +434,9 @@ async def test_a_handshake_counts_as_a_connection():
 
 @pytest_twisted.ensureDeferred
 async def test_closing_the_listener_breaks_off_handshakes_and_nothing_else(logged):
-    """Nobody waits for them any more; connections that there are go on."""
-    async with serving() as listener, client() as socket:
+    """Nobody waits for them any more, nor for their deadline; connections that there are go on."""
+    patient = limits(handshake_timeout=10 * PATIENCE)
+    async with serving(limits=patient) as listener, client() as socket:
         await socket.connect_async(HOST, listener.information.local_port, BEST)
         # Its handshake is done over there too when its echo comes back.
         await socket.output_stream.write_async(b"early")

@@ -437,6 +437,12 @@ def test_our_contexts_work_with_twisteds_tls(is_client: bool) -> None:
     assert not clock.getDelayedCalls()
 
 
+def test_nobody_renegotiates_with_our_contexts_whatever_speaks_tls() -> None:
+    """Twisted's TLS leaves it to the context."""
+    for context in (client_context()._context, server_context()._context):
+        assert context.set_options(0) & SSL.OP_NO_RENEGOTIATION
+
+
 def constrained() -> tuple[Any, Any]:
     """Somebody who trusts an authority, and a server for whose name this may not issue."""
     valid: Any = {"start": datetime(2000, 1, 1, tzinfo=UTC), "end": datetime(3000, 1, 1, tzinfo=UTC)}

@@ -394,6 +394,19 @@ def test_a_server_speaks_ciphers_with_forward_secrecy_and_authentication_alone(k
     assert all(GOOD_CIPHER.fullmatch(cipher) and kind in cipher for cipher in spoken), spoken
 
 
+def test_the_servers_preference_counts_among_ciphers() -> None:
+    """Not that of a client, which may be anybody's."""
+    wished = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"
+
+    def prepare(it: ssl.SSLContext) -> None:
+        it.set_ciphers(wished)
+        it.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    engine, connection = server_engine()
+    opened(engine, PythonPeer(server=False, prepare=prepare))
+    assert connection.get_cipher_name() == "ECDHE-ECDSA-AES256-GCM-SHA384"
+
+
 @pytest.mark.parametrize("offered", ["ECDHE-ECDSA-AES128-SHA", "AES128-SHA:NULL-SHA256", "ADH-AES128-SHA256"])
 def test_a_client_offers_nothing_else_either(offered: str) -> None:
     """A server that can do no better is not connected to."""
@@ -529,7 +542,18 @@ def test_one_record_without_plaintext_at_a_time_is_no_flood() -> None:
     assert engine.state is TlsState.OPEN
 
 
-def test_a_peer_may_not_renegotiate() -> None:
+def of_somebody_else() -> Any:
+    """A connection of a context that says nothing of renegotiation."""
+    return SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD))
+
+
+def of_ours() -> Any:
+    """One of our own contexts."""
+    return client_engine()[1]
+
+
+@pytest.mark.parametrize("make", [of_somebody_else, of_ours])
+def test_a_peer_may_not_renegotiate(make: Callable[[], Any]) -> None:
     """TLS 1.2: the request is answered with a warning, and nothing else changes."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
@@ -538,7 +562,7 @@ def test_a_peer_may_not_renegotiate() -> None:
     context.use_privatekey(own._private_key)
     peer = SSL.Connection(context)
     peer.set_accept_state()
-    engine, _ = client_engine()
+    engine = TlsEngine(make(), server=False)
     engine.start()
     while engine.output:
         peer.bio_write(output_of(engine))

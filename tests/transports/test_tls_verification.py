@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 from twisted.logger import globalLogPublisher
 
 from tests.certificates.authority import AUTHORITY, Entity, rsa_key, signed_with_sha1
@@ -28,6 +29,7 @@ from winsockets.errors import InvalidArgumentError, SocketErrorStatus, SocketExc
 from winsockets.networking import HostName
 from winsockets.transports import ClientCertificatePolicy, PeerVerification, TlsClientContext
 from winsockets.transports import _tls_verification as module
+from winsockets.transports._tls_connection import judge
 from winsockets.transports._tls_verification import checked_ignorable
 
 R = ChainValidationResult
@@ -446,6 +448,43 @@ def test_an_exception_in_the_verification_of_a_client_refuses(
     assert "a callback of this program failed" in str(problem)
     assert isinstance(problem.__cause__, LookupError)
     assert any(getattr(event.get("log_failure"), "value", None) is problem.__cause__ for event in logged)
+    pair.end()
+
+
+def test_an_exception_after_the_certificate_was_found_good_refuses_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenSSL may have something to say after that."""
+    own: Any = X509.from_cryptography(certificate(issued())._x509)
+    verification = PeerVerification(HostName(HOST), frozenset())
+    assert verification.judge(own, 0, 0, 1)
+    assert verification.accepted
+
+    def fail(code: int) -> Any:
+        raise LookupError("a mistake")
+
+    monkeypatch.setattr(module, "result_of_verification_error", fail)
+    assert not verification.judge(own, 47, 1, 0)
+    assert not verification.accepted
+
+
+def test_whoever_made_a_connection_otherwise_has_nobody_accepted() -> None:
+    """The callback that all contexts share does not know whom it would be for."""
+    own: Any = X509.from_cryptography(certificate(issued())._x509)
+    connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD))
+    assert judge(connection, own, 0, 0, 1) is False
+
+
+def test_an_offered_session_does_not_stand_for_a_certificate_that_was_refused() -> None:
+    """A server that does not know the session shows one; should OpenSSL let it pass, the layer does not."""
+    creator = client_context().for_host(HOST)
+    Pair(creator).open().end()
+    pair = Pair(creator, server_context(certificate=certificate(issued("other.example"))))
+    pair.client._connection.set_verify(SSL.VERIFY_NONE, judge)
+    assert pair.client._connection.resumes is not None
+    pair.turn()
+    assert pair.client.protocol not in pair.announced
+    assert outcome(pair.client.when_secured()).status is S.CERTIFICATE_COMMON_NAME_IS_INCORRECT
     pair.end()
 
 
