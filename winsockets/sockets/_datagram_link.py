@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import warnings
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -22,6 +22,7 @@ from winsockets.networking._address import Address
 from winsockets.sockets._datagram_binding import WILDCARDS, bind_sockets, make_socket
 from winsockets.sockets._datagram_control import DatagramSocketControl
 from winsockets.sockets._datagram_sharing import check_shared_destination
+from winsockets.sockets._datagram_zones import check_zone, within_zone
 from winsockets.sockets._link import from_reactor_thread
 from winsockets.transports._adapter_binding import confines
 from winsockets.transports._datagram_transport import DatagramTransport
@@ -72,6 +73,17 @@ class DatagramLink:
             return transport.peer
         return None
 
+    @property
+    def zone(self) -> int:
+        """The index of the interface that an adapter or its own address confines it to; 0 for none."""
+        if self.adapter is not None:
+            return self.adapter.index
+        for transport in self.transports.values():
+            if transport.family == socket.AF_INET6:
+                scope_id: int = transport.local[3]
+                return scope_id
+        return 0
+
     # What is allowed now
 
     def check_open(self, action: str) -> None:
@@ -102,6 +114,7 @@ class DatagramLink:
         if not self.transports:
             self.check_settled(action)
         if destination is not None:
+            check_zone(action, destination, self.zone)
             if self.peer is not None:
                 self._check_peer(action, [destination])
             if self.inbox.multicast_only if self.transports else self.control.multicast_only:
@@ -187,9 +200,11 @@ class DatagramLink:
             from_port: the local port; 0 for any.
 
         Raises:
+            InvalidArgumentError: they are of links, and the socket is on none of these; see ``within_zone``.
             SocketException: what the system says of the first address; ADDRESS_FAMILY_NOT_SUPPORTED when
                 none of them is of the family of a local address. The socket is as it was then.
         """
+        remotes = within_zone("connect", remotes, self._zone_from(sources))
         problems: list[SocketException] = []
         try:
             for remote in remotes:
@@ -209,6 +224,10 @@ class DatagramLink:
                 other.close()
         self.transports.clear()
         self.transports[transport.family] = transport
+
+    def _zone_from(self, sources: Sequence[Address]) -> int:
+        """Find the zone that it is going to be confined to when it is bound to local addresses."""
+        return next((source.scope_id for source in sources if source.scope_id), 0) or self.zone
 
     def _connect(self, remote: Address, sources: Sequence[Address], from_port: int) -> DatagramTransport:
         transport = self.transports.get(remote.family)
@@ -245,12 +264,12 @@ class DatagramLink:
             raise _other_family("send", destination)
         return transport
 
-    def choose(self, addresses: Sequence[Address], families: Collection[int] = ()) -> Address | None:
+    def choose(self, addresses: Sequence[Address], sources: Sequence[Address] = ()) -> Address | None:
         """Choose the address to send to: the first one of a family that the socket has.
 
         Args:
             addresses: those of the destination.
-            families: what the socket, which is not bound yet, is going to have; left out, any.
+            sources: what the socket, which is not bound yet, is going to be bound to; left out, anything.
 
         Returns:
             The address; None for the peer of a connected socket.
@@ -258,16 +277,20 @@ class DatagramLink:
         Raises:
             IllegalMethodCallError: the socket is connected to somebody else; or it shares its port, and that
                 is the address of one machine.
+            InvalidArgumentError: they are of links, and the socket is on none of these; see ``within_zone``.
             SocketException: ADDRESS_FAMILY_NOT_SUPPORTED.
         """
         action = "get_output_stream_async"
+        # An echo server comes here for each datagram.
+        if len(addresses) > 1 or addresses[0].family == socket.AF_INET6:
+            addresses = within_zone(action, addresses, self._zone_from(sources))
         if self.peer is not None:
             self._check_peer(action, addresses)
             return None
-        families = families or self.transports
+        families = {source.family for source in sources} or self.transports
         for address in addresses:
             if not families or address.family in families:
-                # An echo server comes here for each datagram; a control takes longer to ask.
+                # A control takes longer to ask.
                 if self.inbox.multicast_only if self.transports else self.control.multicast_only:
                     check_shared_destination(action, address)
                 return address

@@ -23,7 +23,6 @@ from winsockets.networking._hostname import as_host_name
 from winsockets.networking._locating import locate
 from winsockets.networking._name_servers import NameServers, as_name_servers
 from winsockets.networking._pairing import as_sort_options, get_endpoint_pairs
-from winsockets.networking._resolution import resolve
 from winsockets.networking._services import as_service_name, local_port, remote_port
 from winsockets.sockets._closing import Closing
 from winsockets.sockets._datagram_binding import WILDCARDS
@@ -37,6 +36,7 @@ from winsockets.sockets._datagram_streams import BROADCAST, BroadcastOutputStrea
 from winsockets.sockets._link import global_reactor
 from winsockets.transports._adapter_binding import as_adapter, lookup_through
 from winsockets.transports._describe import describe_address
+from winsockets.transports._local_addresses import local_addresses
 
 __all__ = ["DatagramSocket"]
 
@@ -290,14 +290,7 @@ class DatagramSocket(Closing):
 
     def _find(self, host: HostName, port: int) -> Coroutine[Any, Any, list[Address]]:
         limits = self._link.control.limits
-        return resolve(
-            host,
-            port,
-            reactor=self._reactor,
-            transport="udp",
-            timeout=limits.resolve_timeout,
-            max_addresses=limits.max_addresses,
-        )
+        return local_addresses(host, port, reactor=self._reactor, limits=limits, transport="udp")
 
     # Sending
 
@@ -352,7 +345,7 @@ class DatagramSocket(Closing):
     async def _stream_from(self, target: _Target) -> DatagramOutputStream:
         addresses = await self._locate(target.wanted)
         sources = await self._find_local(target) or WILDCARDS
-        destination = self._link.choose(addresses, {source.family for source in sources})
+        destination = self._link.choose(addresses, sources)
         self._link.bind(sources, target.local_port)
         return self._stream(destination)
 

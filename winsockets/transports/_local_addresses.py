@@ -1,4 +1,4 @@
-"""From a name of this machine to the addresses to listen on."""
+"""From a name of this machine to the addresses to bind to."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from winsockets.networking import HostName, NetworkAdapter, NetworkInformation
 from winsockets.networking._address import Address, literal_address
 from winsockets.networking._interfaces import Interface, interfaces
 from winsockets.networking._resolution import resolve
+from winsockets.networking._services import Transport
 from winsockets.transports._adapter_binding import is_unzoned, within_adapter
 from winsockets.transports._describe import describe_address
 
@@ -26,9 +27,15 @@ _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
 async def local_addresses(
-    host: HostName, port: int, *, reactor: Any, limits: Limits, adapter: NetworkAdapter | None
+    host: HostName,
+    port: int,
+    *,
+    reactor: Any,
+    limits: Limits,
+    adapter: NetworkAdapter | None = None,
+    transport: Transport = "tcp",
 ) -> list[Address]:
-    """Find the addresses to listen on for a local name.
+    """Find the addresses to bind to for a local name.
 
     The machine's own name is always one: where the system's resolver does not know it, it stands for all
     addresses of the machine.
@@ -39,6 +46,7 @@ async def local_addresses(
         reactor: finds the name.
         limits: ``resolve_timeout`` and ``max_addresses`` count here.
         adapter: which one it is for, if it is for one.
+        transport: what it is for.
 
     Returns:
         At least one address, of this machine as far as can be seen.
@@ -51,6 +59,7 @@ async def local_addresses(
             host,
             port,
             reactor=reactor,
+            transport=transport,
             timeout=limits.resolve_timeout,
             max_addresses=limits.max_addresses,
         )
@@ -58,7 +67,8 @@ async def local_addresses(
         found = _addresses_of_this_machine(host, port)
         if not found:
             raise
-    action = f"listen on {describe_address(str(host), port)}"
+    verb = "listen on" if transport == "tcp" else "bind to"
+    action = f"{verb} {describe_address(str(host), port)}"
     if adapter is not None:
         found = within_adapter(found, adapter, action)
     return listening_addresses(found, action, interfaces)
@@ -104,9 +114,7 @@ def listening_addresses(
             address = Address.ipv4(str(literal), address.port)  # noqa: PLW2901
         if literal.is_multicast or literal == _BROADCAST:
             kind = "multicast" if literal.is_multicast else "broadcast"
-            raise AddressNotAvailableError(
-                f"{action}: {literal} is a {kind} address, and connections go to those of hosts"
-            )
+            raise AddressNotAvailableError(f"{action}: {literal} is a {kind} address, and no host's own")
         if is_unzoned(address):
             address = _with_zone(address, literal, action, known())  # noqa: PLW2901
         found.setdefault(address)
