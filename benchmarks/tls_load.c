@@ -127,17 +127,6 @@ static void echo(const long *numbers)
 
 /* Connections opened, used for one byte and closed in good order by both sides. */
 
-static void begin_connection(int poller, struct flow *flow, long number, uint32_t index)
-{
-    flow->sent = now();
-    int fd = tcp_connection(number);
-    no_blocking(fd);
-    flow->tls = tls_over(fd);
-    flow->step = SHAKING_HANDS;
-    SSL_do_handshake(flow->tls);
-    watch(poller, fd, index);
-}
-
 /* Go on with what has arrived; whether the connection is over. */
 static int go_on(struct flow *flow)
 {
@@ -165,6 +154,17 @@ static int go_on(struct flow *flow)
     if (SSL_get_error(flow->tls, done) != SSL_ERROR_WANT_READ)
         tls_fail("handshake and echo of one byte");
     return 0;
+}
+
+static void begin_connection(int poller, struct flow *flow, long number, uint32_t index)
+{
+    flow->sent = now();
+    int fd = tcp_connection(number);
+    no_blocking(fd);
+    flow->tls = tls_over(fd);
+    flow->step = SHAKING_HANDS;
+    watch(poller, fd, index);
+    go_on(flow);
 }
 
 static void churn(int poller, struct flow *flows, long at_once, long count)
