@@ -167,7 +167,7 @@ def test_everything_that_is_wrong_is_told_and_nobody_is_connected(
     problem = outcome(pair.client.when_secured())
     assert isinstance(problem, SocketException)
     assert problem.status == status
-    assert HOST in str(problem) or results != {R.INVALID_NAME}
+    assert HOST in str(problem) or "name constraints" in str(problem) or results != {R.INVALID_NAME}
     found = pair.client.verification
     assert found is not None
     assert set(found.results) == results
@@ -190,6 +190,15 @@ def test_a_program_may_ignore_it_if_it_names_all_of_it(
     assert set(found.results) == results
     assert sum("in spite of its certificate" in event.get("log_format", "") for event in logged) == 1
     assert len(pair.announced) == 2
+    pair.end()
+
+
+def test_an_authority_that_may_not_issue_for_a_name_is_told_apart() -> None:
+    """The certificate itself is for the host, and a message that says otherwise would send people astray."""
+    pair = shaken(outside(), exclusive_trust_roots=(CAREFUL.certificate,))
+    problem = str(outcome(pair.client.when_secured()))
+    assert "an authority above it may not issue for its names (name constraints); let an authority" in problem
+    assert "not for" not in problem
     pair.end()
 
 

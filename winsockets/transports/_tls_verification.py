@@ -31,6 +31,7 @@ _UNSPECIFIED = 1
 _HOSTNAME_MISMATCH = 62
 _EE_KEY_TOO_SMALL, _CA_KEY_TOO_SMALL, _CA_MD_TOO_WEAK = 66, 67, 68
 _IP_ADDRESS_MISMATCH = 64
+_MISMATCHES = frozenset({_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH})
 
 
 class CertificateProblem(NamedTuple):
@@ -220,12 +221,15 @@ class PeerVerification:
             f"the certificate of {certificate.subject!r}" if certificate is not None else "the certificate"
         )
         more = f" (and {', '.join(result.name for result in results[1:])})" if results[1:] else ""
-        wanted = ""
-        if results[0] is ChainValidationResult.INVALID_NAME and certificate is not None:
-            wanted = f", not for {self._host}"
+        meaning, advice = row.meaning, row.advice
+        if results[0] is ChainValidationResult.INVALID_NAME:
+            if {problem.code for problem in self._problems}.isdisjoint(_MISMATCHES):
+                meaning = "an authority above it may not issue for its names (name constraints)"
+                advice = "let an authority issue it that may"
+            elif certificate is not None:
+                meaning = f"{meaning}, not for {self._host}"
         return SocketException(
-            f"{action}: {whose} was not accepted: {row.meaning}{wanted}{more}; {row.advice}",
-            hresult=row.hresult,
+            f"{action}: {whose} was not accepted: {meaning}{more}; {advice}", hresult=row.hresult
         )
 
     def __repr__(self) -> str:
