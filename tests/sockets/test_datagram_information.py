@@ -166,3 +166,28 @@ async def test_what_the_system_drops_is_counted(host):
 def test_a_socket_address_is_a_host_name_or_none(name, host):
     """A wildcard is no address."""
     assert host_name_of(name) == (HostName(host) if host else None)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("where", ["all addresses", "one address", "connected"])
+@on_linux
+@pytest_twisted.ensureDeferred
+async def test_a_datagram_tells_its_way_on_every_kind_of_socket(host, where):
+    """Where it was sent to, through which adapter it came, and how many routers more it could have passed."""
+    async with DatagramSocket() as socket, DatagramSocket() as far:
+        messages = socket.messages()
+        if where == "all addresses":
+            await socket.bind_service_name_async("")
+        else:
+            await socket.bind_endpoint_async(host, "")
+        await far.bind_endpoint_async(host, "")
+        if where == "connected":
+            await socket.connect_async(host, far.information.local_port)
+        far.control.outbound_unicast_hop_limit = 77
+        stream = await far.get_output_stream_async(host, socket.information.local_port)
+        await stream.write_async(b"x")
+        message = await anext(messages)
+        assert message.hop_limit == 77
+        assert message.network_adapter is not None
+        assert message.network_adapter.name == "lo"
+        assert str(message.local_address) == host

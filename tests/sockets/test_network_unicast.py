@@ -172,6 +172,22 @@ async def test_what_is_too_long_for_a_network_is_divided(family):
             assert not any(packet.dont_fragment for packet in fragments)
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_router_may_divide_what_is_sent_over_ipv4():
+    """The first datagram arrives already, over a path that is narrower further on."""
+    with routed_hosts(mtu=1280) as (one, _, other), one.capture() as here, other.capture() as there:
+        receiver, messages = await receiver_in(other, other.ipv4)
+        async with receiver, DatagramSocket() as sender:
+            port = receiver.information.local_port
+            stream = await stream_to(one, sender, other.ipv4, port)
+            await stream.write_async(bytes(1400))
+            assert (await anext(messages)).data == bytes(1400)
+            (packet,) = here.datagrams(port)
+            assert packet.fragment is None
+            assert not packet.dont_fragment
+            assert len(there.seen(lambda packet: packet.fragment is not None)) == 2
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest_twisted.ensureDeferred
 async def test_what_may_not_be_divided_fails_at_once_when_it_is_too_long_for_the_interface(family):

@@ -93,7 +93,8 @@ class DatagramSocketControl(Control):
 
     dont_fragment = flag(
         False,
-        "Whether datagrams may not be split on the way; longer ones fail (MESSAGE_TOO_LONG). Default False.",
+        "Whether datagrams may not be split, neither here nor by routers on the way (which split those of "
+        "IPv4 only); longer ones fail (MESSAGE_TOO_LONG). Default False.",
     )
     inbound_buffer_size_in_bytes = buffer_size(
         socket.SOCK_DGRAM,
@@ -146,6 +147,8 @@ _DONT_FRAGMENT: dict[tuple[str, int], tuple[int, int, int]] = {
     ("win32", socket.AF_INET): (socket.IPPROTO_IP, 14, 1),  # IP_DONTFRAGMENT
     ("win32", socket.AF_INET6): (socket.IPPROTO_IPV6, 14, 1),  # IPV6_DONTFRAG
 }
+
+_MAY_FRAGMENT = (socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT
 
 
 def dont_fragment_option(family: int, platform: str = sys.platform) -> tuple[int, int, int]:
@@ -201,5 +204,8 @@ def apply_datagram_options(
         skt.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, control.inbound_buffer_size_in_bytes)
     if control.dont_fragment:
         skt.setsockopt(*dont_fragment_option(skt.family))
+    elif sys.platform == "linux" and skt.family == socket.AF_INET:
+        # Linux alone forbids it to routers unless it is told otherwise, and loses what is too long for them.
+        skt.setsockopt(*_MAY_FRAGMENT)
     if control.quality_of_service is SocketQualityOfService.LOW_LATENCY:
         set_low_latency(skt)

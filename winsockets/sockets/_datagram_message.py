@@ -141,7 +141,7 @@ class DatagramSocketMessageReceivedEventArgs:
         """How many routers more the datagram could have passed.
 
         255 is that of one sent with a hop limit of 255 in the same network, which nobody elsewhere can feign.
-        None where the system does not tell: Windows, and sockets that are bound to one address or connected.
+        None where the system does not tell (Windows).
         """
         return hop_limit_of(self._arrival.ancillary)
 
@@ -149,8 +149,7 @@ class DatagramSocketMessageReceivedEventArgs:
     def network_adapter(self) -> NetworkAdapter | None:
         """The adapter through which the datagram came in; None where the system does not tell.
 
-        It is looked for when a program asks. None too on Windows, on sockets that are bound to one address or
-        connected, and when the adapter is gone.
+        It is looked for when a program asks. None too on Windows, and when the adapter is gone.
         """
         return self._arrival.network_adapter
 

@@ -23,7 +23,6 @@ from winsockets.transports._reported_errors import ReportedError, hear_errors, r
 
 __all__ = ["DatagramTransport", "IDatagramReceiver"]
 
-_WILDCARDS = ("::", "0.0.0.0")
 _HAS_RECVMSG = hasattr(socket.socket, "recvmsg")
 
 _LARGEST = 65_535
@@ -80,7 +79,6 @@ class DatagramTransport(DatagramSending):
         "_receiver",
         "_source",
         "_strangers",
-        "_wants_destination",
         "delivering",
         "family",
         "local",
@@ -97,15 +95,10 @@ class DatagramTransport(DatagramSending):
         self._source: tuple[Any, ...] = ()
         # Jumbograms do not fit into a piece.
         self._coalesces = limits.datagram_size <= _LARGEST and accept_coalesced(skt)
-        self._note_local()
-        if self._wants_destination:
+        self.local: tuple[Any, ...] = skt.getsockname()
+        if _HAS_RECVMSG:
             ask_for_details(skt)
         reactor.addReader(self)
-
-    def _note_local(self) -> None:
-        self.local: tuple[Any, ...] = self.socket.getsockname()
-        # A socket with one address gets what is sent there, and need not be told.
-        self._wants_destination = _HAS_RECVMSG and bool(self.local) and self.local[0] in _WILDCARDS
 
     def connect(self, peer: Address) -> None:
         """Fix the peer; datagrams of others that arrived before are dropped.
@@ -123,7 +116,7 @@ class DatagramTransport(DatagramSending):
         self._hears = hear_errors(self.socket)
         if self.delivering and not self.is_peer(self._source):
             self.delivering = False
-        self._note_local()
+        self.local = self.socket.getsockname()
 
     def fileno(self) -> int:
         """The descriptor, for the reactor."""
@@ -171,7 +164,7 @@ class DatagramTransport(DatagramSending):
             return (bytes(piece),), ancillary, source
         # A byte more than there may be shows what was cut, on every system.
         size = self._limits.datagram_size + 1
-        if self._wants_destination:
+        if _HAS_RECVMSG:
             data, ancillary, _, source = self.socket.recvmsg(size, ANCILLARY_SIZE)
         else:
             data, source = self.socket.recvfrom(size)
