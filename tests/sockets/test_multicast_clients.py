@@ -264,6 +264,22 @@ async def test_an_endpoint_is_an_address_of_the_family_and_a_port(end_point: Any
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_address_of_a_link_needs_to_be_on_one_and_a_mapped_one_is_an_ipv4_address(
+    place: Place,
+) -> None:
+    """The message says so, rather than that an argument was invalid for the system."""
+    async with any_source(place) as client:
+        with pytest.raises(InvalidArgumentError, match="of the family of the group"):
+            client.begin_send_to(b"hello", 0, 5, ("fe80::1%1", 5000))
+        await client.begin_send_to(b"hello", 0, 5, ("::ffff:127.0.0.1", 5000))
+    async with UdpAnySourceMulticastClient("ff01::1:2:3%1", free_port()) as client:
+        await client.begin_send_to(b"hello", 0, 5, ("::1", 5000))
+    single = UdpSingleSourceMulticastClient("fe80::1", "ff3e::1:2:3", free_port())
+    with single, pytest.raises(InvalidArgumentError, match="say which"):
+        single.begin_send_to_source(b"hello", 0, 5, 5000)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_datagram_that_is_too_long_fails(place: Place) -> None:
     """Later, as everything that the system refuses."""
     async with any_source(place) as client:
@@ -328,6 +344,10 @@ async def test_an_end_call_takes_the_result_of_its_begin_call_only(place: Place)
             client.end_send_to(result)
         with pytest.raises(InvalidArgumentError, match="of another client"):
             other.end_send_to_group(result)
+        with pytest.raises(InvalidArgumentError, match="the result is None"):
+            client.end_send_to_group(None)
+        with pytest.raises(TypeError, match="what begin_send_to_group returned, not Deferred"):
+            client.end_send_to_group(Deferred())
         for _ in range(2):
             client.end_send_to_group(result)
 

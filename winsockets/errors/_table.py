@@ -217,7 +217,7 @@ ROWS: tuple[Row, ...] = (
         (win32(10040),),
         ("EMSGSIZE",),
         meaning="the message is too long",
-        advice="send smaller datagrams (65,507 bytes at most over IPv4)",
+        advice="send smaller datagrams (at most 65,507 bytes over IPv4, 65,527 over IPv6)",
     ),
     _certificate(_S.CERTIFICATE_EXPIRED, 0x800B0101, 0x800B0102, verification=(9, 10)),
     _certificate(

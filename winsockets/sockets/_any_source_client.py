@@ -10,7 +10,7 @@ from winsockets.networking._address import Address, literal_address
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._services import as_service_name, remote_port
 from winsockets.sockets._multicast_client import Callback, MulticastClient
-from winsockets.sockets._multicast_result import AsyncResult, IPEndPoint
+from winsockets.sockets._multicast_result import AsyncResult, IPEndPoint, end
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -141,7 +141,7 @@ class UdpAnySourceMulticastClient(MulticastClient):
 
         Source: .NET EndReceiveFromGroup, which has the sender in an argument.
         """
-        return result.end(self, "receive_from_group")
+        return end(result, self, "receive_from_group")
 
     def begin_send_to_group(
         self,
@@ -181,7 +181,7 @@ class UdpAnySourceMulticastClient(MulticastClient):
 
         Source: .NET EndSendToGroup.
         """
-        result.end(self, "send_to_group")
+        end(result, self, "send_to_group")
 
     def begin_send_to(  # noqa: PLR0917 - those of .NET
         self,
@@ -211,7 +211,7 @@ class UdpAnySourceMulticastClient(MulticastClient):
 
         Source: .NET BeginSendTo.
         """
-        to = _destination(remote_end_point, self._group)
+        to = self._placed("send_to", _address_of(remote_end_point))
         return self._begin_send("send_to", (buffer, offset, count), to, callback, state)
 
     def end_send_to(self, result: AsyncResult[None]) -> None:
@@ -222,18 +222,15 @@ class UdpAnySourceMulticastClient(MulticastClient):
 
         Source: .NET EndSendTo.
         """
-        result.end(self, "send_to")
+        end(result, self, "send_to")
 
 
-def _destination(end_point: IPEndPoint | tuple[HostName | str, int] | None, group: Address) -> Address:
+def _address_of(end_point: IPEndPoint | tuple[HostName | str, int] | None) -> Address:
     if end_point is None:
         raise InvalidArgumentError("remote_end_point is None; give an address and a port")
     address, port = end_point
     name = as_host_name(address, "remote_end_point")
     number = remote_port(as_service_name(port, "the port of remote_end_point"), "udp")
-    to = literal_address(name, number) if name.type in _NUMERIC else None
-    if to is None or to.family != group.family:
-        raise InvalidArgumentError(
-            f"remote_end_point: {name} is not an address of the family of the group {group.host}"
-        )
-    return to
+    if name.type not in _NUMERIC:
+        raise InvalidArgumentError(f"remote_end_point: {name} is not an address")
+    return literal_address(name, number)

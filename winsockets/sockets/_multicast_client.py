@@ -26,7 +26,8 @@ from winsockets.networking._address import Address
 from winsockets.sockets._datagram_groups import group_address, source_address
 from winsockets.sockets._datagram_inbox import MessageQueue
 from winsockets.sockets._datagram_socket import DatagramSocket
-from winsockets.sockets._multicast_result import AsyncResult, IPEndPoint
+from winsockets.sockets._datagram_zones import within_zone
+from winsockets.sockets._multicast_result import AsyncResult, IPEndPoint, end
 from winsockets.streams._buffer import byte_view, unsigned
 from winsockets.transports._datagram_transport import DatagramTransport
 
@@ -108,7 +109,7 @@ class MulticastClient:
 
         Source: .NET EndJoinGroup.
         """
-        result.end(self, "join_group")
+        end(result, self, "join_group")
 
     async def _join(self) -> None:
         sock = self._socket = DatagramSocket(reactor=self._reactor)
@@ -275,6 +276,16 @@ class MulticastClient:
                 )
             return size, IPEndPoint(sender, int(message.remote_port))
         raise OperationAbortedError(f"{call}: aborted by dispose()")
+
+    def _placed(self, call: str, address: Address) -> Address:
+        """An address as the socket sends to it: one of a link is on that of the group."""
+        zone = self._group.scope_id or (self._adapter.index if self._adapter is not None else 0)
+        placed = within_zone(f"begin_{call}", [address], 0 if address.scope_id else zone)[0]
+        if placed.family != self._group.family:
+            raise InvalidArgumentError(
+                f"begin_{call}: {placed.host} is not an address of the family of the group {self._group.host}"
+            )
+        return placed
 
     def _begin_send(
         self,

@@ -9,7 +9,7 @@ from winsockets.errors import InvalidArgumentError
 from winsockets.foundation import AsyncOperation
 from winsockets.networking import HostName
 
-__all__ = ["AsyncResult", "IPEndPoint"]
+__all__ = ["AsyncResult", "IPEndPoint", "end"]
 
 _T = TypeVar("_T")
 
@@ -72,21 +72,6 @@ class AsyncResult(AsyncOperation[_T]):
             self.completed = lambda operation, status: callback(cast("AsyncResult[_T]", operation))
         return self
 
-    def end(self, client: object, call: str) -> _T:
-        """Give the outcome to the ``end_`` call of a client.
-
-        Raises:
-            InvalidArgumentError: another client, or another call, has begun it.
-            IllegalMethodCallError: it has not ended; only threads other than the reactor's wait for it.
-            SocketException: what it failed with.
-        """
-        if self._begun_by[0] is not client or self._begun_by[1] != call:
-            raise InvalidArgumentError(
-                f"end_{call}: the result is of begin_{self._begun_by[1]}"
-                f"{'' if self._begun_by[0] is client else ' of another client'}; give that of begin_{call}"
-            )
-        return self.get()
-
     @property
     def async_state(self) -> object:
         """What the ``begin_`` call was given as ``state``. Source: .NET IAsyncResult.AsyncState."""
@@ -101,3 +86,25 @@ class AsyncResult(AsyncOperation[_T]):
     def completed_synchronously(self) -> bool:
         """Whether it ended within the ``begin_`` call. Source: .NET IAsyncResult.CompletedSynchronously."""
         return self._synchronous
+
+
+def end(result: AsyncResult[_T], client: object, call: str) -> _T:
+    """Give the outcome of a result to the ``end_`` call of a client.
+
+    Raises:
+        InvalidArgumentError: it is None, or another client or another call has begun it.
+        IllegalMethodCallError: it has not ended; only threads other than the reactor's wait for it.
+        SocketException: what it failed with.
+    """
+    given: object = result
+    if given is None:
+        raise InvalidArgumentError(f"end_{call}: the result is None; give what begin_{call} returned")
+    if not isinstance(given, AsyncResult):
+        raise TypeError(f"end_{call} takes what begin_{call} returned, not {type(given).__name__}")
+    whose, begun = result._begun_by
+    if whose is not client or begun != call:
+        raise InvalidArgumentError(
+            f"end_{call}: the result is of begin_{begun}{'' if whose is client else ' of another client'}; "
+            f"give that of begin_{call}"
+        )
+    return result.get()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from winsockets.networking import HostName, NetworkAdapter
-from winsockets.networking._address import Address, literal_address
+from winsockets.networking._address import literal_address
 from winsockets.networking._hostname import as_host_name
 from winsockets.networking._services import as_service_name
 from winsockets.networking._services import remote_port as port_of
 from winsockets.sockets._multicast_client import Callback, MulticastClient
-from winsockets.sockets._multicast_result import AsyncResult
+from winsockets.sockets._multicast_result import AsyncResult, end
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -97,7 +95,7 @@ class UdpSingleSourceMulticastClient(MulticastClient):
 
         Source: .NET EndReceiveFromSource, which has the port in an argument.
         """
-        return result.end(self, "receive_from_source")
+        return end(result, self, "receive_from_source")
 
     def begin_send_to_source(  # noqa: PLR0917 - those of .NET
         self,
@@ -128,17 +126,8 @@ class UdpSingleSourceMulticastClient(MulticastClient):
         Source: .NET BeginSendToSource.
         """
         port = port_of(as_service_name(remote_port, "remote_port"), "udp")
-        to = self._source_at(port)
+        to = self._placed("send_to_source", literal_address(self._source_name, port))
         return self._begin_send("send_to_source", (buffer, offset, count), to, callback, state)
-
-    def _source_at(self, port: int) -> Address:
-        """The source's address, on the interface of the group if it is one of a link."""
-        address = literal_address(self._source_name, port)
-        needs_scope = address.family == socket.AF_INET6 and ip_address(address.host).is_link_local
-        if address.scope_id or not needs_scope:
-            return address
-        index = self._group.scope_id or (self._adapter.index if self._adapter is not None else 0)
-        return Address.ipv6(address.host, port, index)
 
     def end_send_to_source(self, result: AsyncResult[None]) -> None:
         """End a ``begin_send_to_source``.
@@ -148,4 +137,4 @@ class UdpSingleSourceMulticastClient(MulticastClient):
 
         Source: .NET EndSendToSource.
         """
-        result.end(self, "send_to_source")
+        end(result, self, "send_to_source")
