@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -39,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Make the chosen reactor the one that pytest-twisted installs."""
+    _hand_on_no_ignored_signals()
     if os.environ.get("CI"):
         # What fails is tried once more, and the summary says so: machines there are shared, and this is the
         # network of a whole process. At home a test that fails now and then is to be seen.
@@ -51,6 +53,18 @@ def pytest_configure(config: pytest.Config) -> None:
         import_module("winsockets.reactor").install()
     elif name is not None:
         default.install = import_module(f"twisted.internet.{name}reactor").install
+
+
+def _hand_on_no_ignored_signals() -> None:
+    """Let the programs that tests start be ended by signals that this process was told to ignore.
+
+    A process that nohup or a script has put in the background ignores them, and so does what it starts,
+    unless it has a handler of its own; this one does nothing, so that the run still goes on.
+    """
+    for name in ("SIGHUP", "SIGINT"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_report_header() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,22 @@ FAILS_ONCE = """
         assert len(tries) == 2
 """
 
+STARTS_A_PROGRAM = """
+    import subprocess, sys
+
+    def test_starts_a_program():
+        program = "import signal; print([signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT)])"
+        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert "SIG_IGN" not in said.stdout
+"""
+
+IN_THE_BACKGROUND = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "pytest"])
+"""
+
 NEEDS_A_PROGRAM = """
     def test_needs_it(require_program):
         require_program("no-such-program")
@@ -108,6 +126,15 @@ def test_on_an_integration_machine_a_failed_test_is_tried_once_more(
     result = suite.runpytest_subprocess("-raR")
     assert result.parseoutcomes() == outcomes
     result.stdout.fnmatch_lines([f"{'RERUN' if machine else 'FAILED'} *::test_fails_once*"])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX signals")
+def test_programs_that_tests_start_can_be_interrupted_even_where_the_run_cannot(
+    suite: pytest.Pytester,
+) -> None:
+    """As under nohup, or behind a shell's "&" in a script."""
+    suite.makepyfile(STARTS_A_PROGRAM)
+    assert suite.run(sys.executable, "-c", IN_THE_BACKGROUND).ret == 0
 
 
 @pytest.mark.parametrize("test", [LEAVES_AS_IT_GOES, STANDS_ON_A_LONGER_LIVED_PORT])
