@@ -14,7 +14,12 @@ from tests.networks import Host, network, network_namespace
 from tests.sockets.crossing import receiver_in
 from tests.sockets.datagrams import status_of
 from tests.transports.datagrams import on_linux
-from winsockets.errors import NetworkUnreachableError, ObjectClosedError, SocketErrorStatus
+from winsockets.errors import (
+    MessageTooLongError,
+    NetworkUnreachableError,
+    ObjectClosedError,
+    SocketErrorStatus,
+)
 from winsockets.networking import NetworkAdapter
 from winsockets.sockets import DatagramSocket
 from winsockets.transports._packet_info import WayOut
@@ -112,6 +117,23 @@ async def test_an_adapter_that_refuses_does_not_keep_it_from_the_others(monkeypa
             here.ip(f"route add default dev {here.ports[1].name}")
             assert await stream.write_async(b"by the route") == 12
             assert (await anext(messages)).data == b"by the route"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_datagram_that_is_too_long_for_all_adapters_says_so_and_those_beside_it_leave_once():
+    """Also where no route leads there, and where one does."""
+    with between_two() as (here, far):
+        receiver, messages = await receiver_in(far[0], None, PORT)
+        async with receiver, DatagramSocket() as socket:
+            stream = await socket.get_output_stream_async(EVERYBODY, PORT)
+            for _ in range(2):
+                with pytest.raises(MessageTooLongError):
+                    await stream.write_async(bytes(65_508))
+                with pytest.raises(MessageTooLongError):
+                    await stream.write_many_async([b"before", bytes(65_508), b"after"])
+                await stream.write_async(b"last")
+                assert [(await anext(messages)).data for _ in range(3)] == [b"before", b"after", b"last"]
+                here.ip(f"route replace default dev {here.ports[0].name}")
 
 
 @pytest_twisted.ensureDeferred

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from winsockets.errors import ObjectClosedError, OperationAbortedError, SocketException
+from winsockets.errors import MessageTooLongError, ObjectClosedError, OperationAbortedError, SocketException
 from winsockets.foundation import AsyncOperation, AsyncOperationWithProgress
 from winsockets.networking._address import Address
 from winsockets.networking._interfaces import interfaces
@@ -129,7 +129,8 @@ class BroadcastOutputStream(DatagramOutputStream):
     """Sends datagrams to everybody: every write is one datagram on each adapter that leads to others.
 
     On one adapter only, where the socket is bound to one or connected, the system does not let the program
-    choose (Windows), or none has left through those there are. A write fails when that one does.
+    choose (Windows), or none has left through those there are. A write fails when that one does, or when it
+    is too long for all.
 
     Source: WinRT DatagramSocket.GetOutputStreamAsync, on 255.255.255.255.
     """
@@ -154,17 +155,27 @@ class BroadcastOutputStream(DatagramOutputStream):
         self, transport: DatagramTransport, payloads: list[ReadableBuffer], ways: Sequence[WayOut]
     ) -> int:
         writes = [transport.send_many(payloads, way) for way in ways]
-        sent = None
-        for write in writes:
-            try:
-                sent = await write
-            except OperationAbortedError:
-                for other in writes:
-                    other.cancel()
-                raise
-            except SocketException:
-                continue
-        return sent if sent is not None else await transport.send_many(payloads, self._to)
+        sent = too_long = None
+        try:
+            for write in writes:
+                try:
+                    sent = await write
+                except OperationAbortedError:
+                    for other in writes:
+                        other.cancel()
+                    raise
+                except MessageTooLongError as problem:
+                    too_long = problem
+                except SocketException:
+                    continue
+            if sent is not None:
+                return sent
+            if too_long is not None:
+                raise too_long
+        finally:
+            # Its traceback leads here.
+            too_long = None
+        return await transport.send_many(payloads, self._to)
 
     def _ways(self, transport: DatagramTransport) -> list[WayOut]:
         if self._to is None or transport.peer is not None or self._link.adapter is not None:
