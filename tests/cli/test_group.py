@@ -92,7 +92,7 @@ def test_a_source_is_an_address_of_the_family_of_the_group() -> None:
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("somebody", "'somebody' is not an IPv4 or IPv6 address"),
+        ("somebody", "'somebody' is not an IPv4 or IPv6 address; write 192.0.2.7 or 2001:db8::7"),
         ("2001:db8::7", "cannot send to 232.1.2.3: one is an IPv4 address, the other an IPv6 address"),
         ("232.1.2.4", "232.1.2.4 is nobody's own address"),
         ("0.0.0.0", "0.0.0.0 is nobody's own address"),

@@ -313,6 +313,10 @@ async def test_a_server_that_never_shakes_hands_is_given_up(ca: str) -> None:
         (["tls://localhost", "--ca", "no-such-file"], "no-such-file: No such file or directory"),
         (["tls://localhost", "--certificate", "no-such-file"], "no-such-file: No such file or directory"),
         (["tls://localhost", "--private-key", "x"], "give it with --certificate"),
+        (
+            ["tls://localhost", "--certificate", __file__, "--private-key", "x"],
+            "Invalid value for '--certificate' / '--private-key': ",
+        ),
         (["tcp://localhost", "--insecure-ignore", "EXPIRED"], "write tls://"),
     ],
 )

@@ -179,6 +179,10 @@ async def test_a_throw_away_certificate_is_for_the_address_that_is_served() -> N
         (["--certificate=chain.pem"], "chain.pem: there is none; name the file"),
         (["--certificate=chain.pem", "--private-key=other-key.pem"], "that of another certificate than"),
         (["--certificate=chain.pem", "--private-key=encrypted.pem"], "encrypted.pem: it is encrypted"),
+        (
+            ["--certificate=chain.pem", "--private-key=missing.pem"],
+            "cannot start: read the private key file /",
+        ),
         (["--certificate=chain.pem", "--private-key=nonsense.pem"], "nonsense.pem: this is not PEM"),
         (["--certificate=both.pem", "--client-ca=missing.pem"], "missing.pem: No such file or directory"),
         (["--certificate=both.pem", "--client-ca=key.pem"], "key.pem: there is none"),

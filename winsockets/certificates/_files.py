@@ -40,8 +40,8 @@ def load_identity(path: str, key_path: str | None = None) -> Certificate:
 
 def _load_both(path: str, key_path: str) -> Certificate:
     pem = b""
-    for one in (path, key_path):
-        data = read_file_bytes(one)
+    for one, what in ((path, "certificate"), (key_path, "private key")):
+        data = read_file_bytes(one, what)
         if not is_pem(data):
             raise InvalidArgumentError(
                 f"load a certificate from {one}: this is not PEM, and a private key in a file of its own "

@@ -348,8 +348,12 @@ def read_file(path: str | os.PathLike[str], password: bytes | None) -> Contents:
     return read_der(data, source)
 
 
-def read_file_bytes(path: str | os.PathLike[str]) -> bytes:
+def read_file_bytes(path: str | os.PathLike[str], what: str = "certificate") -> bytes:
     """Read a file that is no larger than files with certificates are.
+
+    Args:
+        path: the file.
+        what: what should be in it, for the message.
 
     Raises:
         InvalidArgumentError: it is larger, or empty.
@@ -365,7 +369,7 @@ def read_file_bytes(path: str | os.PathLike[str]) -> bytes:
         kind = AccessDeniedError if isinstance(problem, PermissionError) else SocketException
         advice = "let this user read it" if kind is AccessDeniedError else "check the path"
         raise kind(
-            f"read the certificate file {source}: {problem.strerror}; {advice}", errno=problem.errno
+            f"read the {what} file {source}: {problem.strerror}; {advice}", errno=problem.errno
         ) from problem
     if len(data) > _LARGEST_FILE:
         raise _refuse(source, f"it is larger than {_LARGEST_FILE >> 20} MiB", "this is no certificate file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -21,8 +22,10 @@ from winsockets.cli._running import run
 from winsockets.cli._session import Plan, hold
 from winsockets.cli._tls import TlsPlan, parse_ignorable
 from winsockets.cli._url import EchoUrl, parse_url
-from winsockets.errors import SocketException
+from winsockets.errors import SocketException, UnknownServiceError
+from winsockets.networking import HostName
 from winsockets.networking._name_servers import NameServer, as_name_servers
+from winsockets.networking._services import remote_port
 
 __all__ = ["main"]
 
@@ -43,9 +46,13 @@ Examples:
 
 def _url(ctx: click.Context, param: click.Parameter, value: str) -> EchoUrl:
     try:
-        return parse_url(value)
+        url = parse_url(value)
+        HostName(url.host)
+        with suppress(UnknownServiceError):  # DNS may know it
+            remote_port(url.service, "udp" if url.transport == "udp" else "tcp")
     except ValueError as problem:
         raise click.BadParameter(str(problem), ctx, param) from problem
+    return url
 
 
 def _authorities(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Certificate, ...]:
@@ -76,7 +83,8 @@ def _identity(certificate: str | None, private_key: str | None) -> Certificate |
     try:
         return load_identity(certificate, private_key)
     except SocketException as problem:
-        raise click.BadParameter(str(problem), param_hint="'--certificate'") from problem
+        hint = "'--certificate'" if private_key is None else "'--certificate' / '--private-key'"
+        raise click.BadParameter(str(problem), param_hint=hint) from problem
 
 
 def _name_servers(
@@ -138,7 +146,8 @@ def main() -> None:
     callback=seconds_above_0,
     default="5",
     metavar="SECONDS",
-    help="How long to wait for the connection, and for each reply.  [default: 5]",
+    help="How long to wait for the name, for the connection, for its TLS handshake, and for each reply.  "
+    "[default: 5]",
 )
 @click.option(
     "--name-server",

@@ -13,7 +13,7 @@ from winsockets.networking._services import remote_port
 
 __all__ = ["Group", "parse_group", "parse_source"]
 
-_EXAMPLES = "write 239.1.2.3:5000 or [ff02::1234]:5000"
+_PLACES = "write 239.1.2.3:5000 or [ff02::1234]:5000"
 _PLACE = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<plain>[^:\[\]]*)):(?P<service>[^:\[\]]*)")
 
 
@@ -53,9 +53,9 @@ def parse_group(text: str) -> Group:
     """
     parts = _PLACE.fullmatch(text)
     if parts is None:
-        raise ValueError(f"{text!r} is not a group and a port; {_EXAMPLES}")
+        raise ValueError(f"{text!r} is not a group and a port; {_PLACES}")
     literal = parts["plain"] if parts["bracketed"] is None else parts["bracketed"]
-    address, _, zone = _address(literal).partition("%")
+    address, _, zone = _address(literal, _PLACES).partition("%")
     if not is_multicast(address):
         raise ValueError(
             f"{address} is not a multicast address; those of IPv4 go from 224.0.0.0 to 239.255.255.255, "
@@ -74,7 +74,7 @@ def parse_source(text: str, group: Group) -> str:
     Raises:
         ValueError: it is not an address, not one of the group's family, or that of a group itself.
     """
-    address = _address(text).partition("%")[0]
+    address = _address(text, "write 192.0.2.7 or 2001:db8::7").partition("%")[0]
     if _family(address) != group.family:
         raise ValueError(
             f"{address} cannot send to {group.address}: one is an IPv4 address, the other an IPv6 address"
@@ -84,14 +84,14 @@ def parse_source(text: str, group: Group) -> str:
     return address
 
 
-def _address(literal: str) -> str:
-    """Give the canonical form of a numeric address, with its zone."""
+def _address(literal: str, advice: str) -> str:
+    """Give the canonical form of a numeric address, with its zone; the advice is for what is none."""
     try:
         host = HostName(literal)
     except SocketException:
         host = None
     if host is None or host.type not in (HostNameType.IPV4, HostNameType.IPV6):
-        raise ValueError(f"{literal!r} is not an IPv4 or IPv6 address; {_EXAMPLES}")
+        raise ValueError(f"{literal!r} is not an IPv4 or IPv6 address; {advice}")
     return host.canonical_name
 
 

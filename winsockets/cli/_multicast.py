@@ -80,6 +80,7 @@ class _Session:
         self._plan = plan
         self._display = display
         self._socket = sock
+        self._heard = 0
         control = sock.control
         control.multicast_only = True
         control.multicast_adapter = plan.adapter
@@ -96,7 +97,7 @@ class _Session:
         sending = Deferred.fromCoroutine(self._send(reactor))
         try:
             if self._plan.timeout is not None:
-                listening.addTimeout(self._plan.timeout, reactor, lambda *_: self._plan.count is None)
+                listening.addTimeout(self._plan.timeout, reactor, self._time_is_up)
             return await listening
         finally:
             self._tell_of_losses()
@@ -114,8 +115,16 @@ class _Session:
         self._display.note(f"listening to {plan.group}{where}{whom}")
         return Deferred.fromCoroutine(self._show(received))
 
+    def _time_is_up(self, _: object, seconds: float) -> bool:
+        if self._plan.count is None:
+            return True
+        self._display.complain(
+            f"{self._heard} of {self._plan.count} datagrams came within {seconds:g} s; check that somebody "
+            "sends to the group, or give a longer --timeout"
+        )
+        return False
+
     async def _show(self, received: Any) -> bool:
-        count = 0
         async for message in received:
             try:
                 data = message.data
@@ -124,8 +133,8 @@ class _Session:
                 continue
             sender = describe_address(str(message.remote_address), int(message.remote_port))
             self._display.reply(f"{sender}: {in_a_line(data)}\n".encode())
-            count += 1
-            if count == self._plan.count:
+            self._heard += 1
+            if self._heard == self._plan.count:
                 break
         return True
 

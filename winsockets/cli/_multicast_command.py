@@ -52,13 +52,14 @@ def _adapter(group: Group, name: str | None) -> NetworkAdapter | None:
     """Find the interface that an option or the zone of the group names."""
     if name is not None and group.zone:
         raise click.UsageError(f"{group.address}%{group.zone} names an interface; leave --interface out")
+    hint = "'GROUP:PORT'" if group.zone else "'--interface'"
     name = group.zone or name
     if name is None:
         return None
     try:
         return NetworkAdapter.from_name(name)
     except SocketException as problem:
-        raise click.BadParameter(str(problem), param_hint="'--interface'") from problem
+        raise click.BadParameter(str(problem), param_hint=hint) from problem
 
 
 @click.command(epilog=_EPILOG)

@@ -74,7 +74,11 @@ class TlsFault(Enum):
         "do not rely on it; for a peer that never says it, do not require close_notify",
     )
     CLOSED_EARLY = _Row(_RESET, "the peer closed the connection during the TLS handshake")
-    VIOLATION = _Row(_SEC_E_ILLEGAL_MESSAGE, "the peer broke the rules of TLS")
+    VIOLATION = _Row(
+        _SEC_E_ILLEGAL_MESSAGE,
+        "the peer broke the rules of TLS",
+        "check that it is TLS that it speaks on this port",
+    )
     OWN_FAILURE = _Row(
         _SEC_E_INTERNAL_ERROR, "a callback of this program failed, so the peer was refused", "see the log"
     )
