@@ -310,6 +310,8 @@ async def test_ctrl_c_while_nothing_is_typed_ends_with_what_there_is() -> None:
         process.stdin.flush()
         assert await deferToThread(process.stdout.readline) == b"hello\n"
         process.send_signal(signal.SIGINT)
+        # finish() ends the input too, which is an end of its own
+        await deferToThread(process.wait, PATIENCE)
         done = await finish(process)
     assert (done.returncode, done.stdout) == (130, b"")
     assert done.stderr.startswith(b"\n1 sent, 1 received, 0 lost\nround trip: minimum ")
