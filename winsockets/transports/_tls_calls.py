@@ -55,7 +55,7 @@ class DataCalls(Protocol):
         """
 
     def feed(self, ciphertext: bytes) -> None:
-        """Take ciphertext, of a handshake or of none knows what."""
+        """Take ciphertext of a handshake, or what may be no TLS at all."""
 
     def read(self, room: int) -> tuple[bytes, Exception | None]:
         """Return the plaintext of what was fed, and what `SSL.Connection.recv` raises at the end of it.
@@ -90,10 +90,10 @@ def data_calls(connection: SSL.Connection) -> DataCalls:
 class DirectCalls:
     """The calls themselves.
 
-    OpenSSL has little more than a record at a time in its memory BIOs, which never shrink.
-
     pyOpenSSL's methods also take text, look for what a callback has raised, and ask OpenSSL about an error,
     even after a success: two thirds of the time of small records. These ask when there was no success.
+
+    Of many records OpenSSL has one at a time in its memory BIOs, which never shrink.
 
     Args:
         connection: over a memory BIO; it owns what is called here.
@@ -166,7 +166,7 @@ class DirectCalls:
         filled = _bio_read(self._outgoing, buffer, most)
         if sent < size:
             # One record a call.
-            data = _from_buffer(plaintext)
+            data, filled = _from_buffer(plaintext), max(filled, 0)
             while sent < size:
                 more = _ssl_write(self._ssl, data + sent, size - sent)
                 if more <= 0:
