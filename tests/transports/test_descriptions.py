@@ -150,6 +150,7 @@ def test_an_adapter_that_there_is_not_is_named():
     [
         ("winsockets", "host and port missing; write winsockets:host=...:port=..."),
         ("winsockets:example.org", "port missing"),
+        ("winsockets::", "host and port missing"),
         ("winsockets:port=80", "host missing"),
         ("winsockets:example.org:80:90", "'90' has no keyword"),
         ("winsockets:example.org:80:host=other", "host is given twice, as 'example.org' and 'other'"),
@@ -176,6 +177,8 @@ def test_a_wrong_description_of_a_client_is_one_clear_error(description, words):
     ("description", "words"),
     [
         ("winsockets", "port missing; write winsockets:port=..."),
+        ("winsockets:", "port missing"),
+        ("winsockets:port=:interface=127.0.0.1", "port missing"),
         ("winsockets:80:90", "'90' has no keyword"),
         ("winsockets:80:port=90", "port is given twice, as '80' and '90'"),
         ("winsockets:80:reuse=1", "reuse=1 is not known; there are port, interface, backlog, adapter"),

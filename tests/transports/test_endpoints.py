@@ -362,6 +362,23 @@ def test_a_value_that_is_not_acceptable_is_refused_at_once(make, words):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: StreamClientEndpoint(None, "a", 80, options=None),
+            "options is a StreamOptions, not NoneType",
+        ),
+        (lambda: StreamServerEndpoint(None, 0, options={}), "options is a StreamOptions, not dict"),
+        (lambda: StreamOptions(adapter="lo"), "adapter is a NetworkAdapter, not str"),
+    ],
+)
+def test_options_of_another_kind_are_refused_at_once(make, words):
+    """And not when the first connection is made."""
+    with pytest.raises(TypeError, match=words):
+        make()
+
+
 def test_a_service_that_nobody_knows_is_refused_at_once():
     """As StreamSocket does."""
     with pytest.raises(UnknownServiceError, match="no-such-service"):

@@ -111,7 +111,8 @@ def _named(
         if name in given:
             raise InvalidArgumentError(f"{here}: {name} is given twice, as {given[name]!r} and {value!r}")
         given[name] = value
-    missing = [name for name in needed if name not in given]
+    # An empty port would be any port, which is hardly what a variable without a value stands for.
+    missing = [name for name in needed if not given.get(name)]
     if missing:
         raise InvalidArgumentError(f"{here}: {' and '.join(missing)} missing; write {example}")
     return given

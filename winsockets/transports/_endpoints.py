@@ -34,6 +34,13 @@ __all__ = ["StreamClientEndpoint", "StreamServerEndpoint", "connect_through"]
 _DEFAULT_OPTIONS = StreamOptions()
 
 
+def _as_options(value: StreamOptions) -> StreamOptions:
+    given: object = value
+    if not isinstance(given, StreamOptions):
+        raise TypeError(f"options is a StreamOptions, not {type(given).__name__}")
+    return value
+
+
 @implementer(IStreamClientEndpoint)
 class StreamClientEndpoint:
     """Connects protocols of any kind to a TCP port, in the way of StreamSocket.
@@ -70,7 +77,7 @@ class StreamClientEndpoint:
         self._reactor = reactor
         self._wanted = destination(as_host_name(host, "host"), as_service_name(port, "port"), "tcp")
         self._bind_address = as_host_name(bind_address, "bind_address") if bind_address is not None else None
-        self._options = options
+        self._options = _as_options(options)
         self._limits = limits
         self._name_servers = as_name_servers(name_servers)
 
@@ -150,7 +157,7 @@ class StreamServerEndpoint:
         self._interface = as_host_name(interface, "interface") if interface is not None else None
         self._backlog = backlog
         self._max_connections = max_connections
-        self._options = options
+        self._options = _as_options(options)
         self._limits = limits
 
     def listen(self, protocolFactory: Any) -> AsyncOperation[Any]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from winsockets.networking import NetworkAdapter
-from winsockets.transports._adapter_binding import bind_to_adapter
+from winsockets.transports._adapter_binding import as_adapter, bind_to_adapter
 
 __all__ = ["StreamOptions", "set_hop_limit", "set_low_latency"]
 
@@ -33,6 +33,15 @@ class StreamOptions:
     send_buffer: int | None = None
     low_latency: bool = False
     adapter: NetworkAdapter | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse the name of an adapter in its place.
+
+        Raises:
+            TypeError: the adapter is none.
+        """
+        if self.adapter is not None:
+            as_adapter(self.adapter)
 
     def apply(self, skt: socket.socket) -> None:
         """Set everything on a socket.
