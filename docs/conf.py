@@ -18,6 +18,8 @@ smartquotes_action = "D"  # dashes; quotes in texts are code
 
 html_theme = "furo"
 html_title = f"{project} {version}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 
 add_module_names = False
 toc_object_entries_show_parents = "hide"
