@@ -149,8 +149,9 @@ class TlsEngine:
         """Take ciphertext, at least a byte, and return the plaintext that is complete now."""
         if self._ready and data[0] == _APPLICATION_DATA:
             length = len(data) - _HEADER
-            if 0 < length <= _LONGEST and length == data[3] << 8 | data[4] and data[1] == _MAJOR:
-                # One whole record, as it nearly always is: no loop, and no question whether there is more.
+            if length > 0 and length == data[3] << 8 | data[4]:
+                # One whole record, as it nearly always is: no loop, and no question whether there is more. If it
+                # is none of this protocol, or too long, OpenSSL says so.
                 try:
                     return self._calls.decrypt(data, length)
                 except Exception as problem:
