@@ -61,7 +61,7 @@ def test_what_is_no_server_is_refused(server, problem):
 @pytest.mark.parametrize("servers", ["192.0.2.53", b"x", HostName("::1"), 53, None])
 def test_one_server_is_a_list_too(servers):
     """Text is not taken for a list of its letters."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="name_servers is a list of name servers, not"):
         as_name_servers(servers)
 
 

@@ -52,7 +52,8 @@ def as_name_servers(servers: NameServers, parameter: str = "name_servers") -> tu
             itself.
         TypeError: it is something else altogether.
     """
-    if isinstance(servers, str | bytes | HostName):
+    given: object = servers
+    if isinstance(given, str | bytes | HostName) or not isinstance(given, Iterable):
         raise TypeError(f"{parameter} is a list of name servers, not {servers!r}")
     return tuple(_name_server(server, parameter) for server in servers)
 
