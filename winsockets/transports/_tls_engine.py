@@ -150,8 +150,8 @@ class TlsEngine:
         if self._ready and data[0] == _APPLICATION_DATA:
             length = len(data) - _HEADER
             if length > 0 and length == data[3] << 8 | data[4]:
-                # One whole record, as it nearly always is: no loop, and no question whether there is more. That
-                # it is too long, or of another protocol, OpenSSL would say.
+                # One whole record, as it nearly always is: no loop, and no question whether there is more.
+                # That it is too long, or of another protocol, OpenSSL would say.
                 try:
                     return self._calls.decrypt(data, length)
                 except Exception as problem:
