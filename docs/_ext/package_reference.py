@@ -126,7 +126,11 @@ def _class(path: str, thing: type) -> Iterator[str]:
     # The members of an enumeration are in its table, those of any operation with AsyncOperation.
     is_operation = issubclass(thing, AsyncOperation) and thing.__module__ != AsyncOperation.__module__
     if issubclass(thing, Enum) or is_operation:
-        own = [name for name, member in vars(thing).items() if is_operation and isinstance(member, property)]
+        own = [
+            name
+            for name, member in vars(thing).items()
+            if is_operation and isinstance(member, property) and not name.startswith("_")
+        ]
         yield f"   :members: {', '.join(own)}" if own else ""
         yield ""
         return

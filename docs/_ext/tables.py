@@ -27,28 +27,13 @@ from winsockets.errors._translate import _CLASS
 from winsockets.foundation import DEFAULT_LIMITS, Limits
 from winsockets.sockets._settings import Setting
 
-_SECONDS = frozenset(
-    {
-        "accept_retry",
-        "close_notify_timeout",
-        "close_timeout",
-        "connect_timeout",
-        "connection_attempt_delay",
-        "handshake_timeout",
-        "late_answers_wait",
-        "name_server_timeout",
-        "resolve_timeout",
-    }
-)
-_BYTES = frozenset({"max_line_length", "read_high_water", "read_low_water", "read_size", "write_queue"})
-
 
 def figure(name: str) -> str:
-    """The default of a bound or deadline, with its unit."""
+    """The default of a bound or deadline, with its unit: times are floats, and no count is so round."""
     value = getattr(DEFAULT_LIMITS, name)
-    if name in _SECONDS:
+    if isinstance(value, float):
         return f"{value * 1000:g} ms" if value < 1 else f"{value:g} s"
-    if name in _BYTES:
+    if value % 1024 == 0:
         return f"{value // 1048576} MiB" if value % 1048576 == 0 else f"{value // 1024} KiB"
     return f"{value:,} bytes" if name == "datagram_size" else f"{value:,}"
 
