@@ -33,4 +33,6 @@ async def main(reactor, address="255.255.255.255", port="1337", seconds="1"):
         sys.exit(f"cannot ask: {e}")
 
 
+if len(sys.argv) > 4:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

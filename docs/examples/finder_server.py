@@ -33,4 +33,6 @@ async def main(reactor, name, port="1337"):
     await Deferred()  # until Ctrl-C
 
 
+if not 2 <= len(sys.argv) <= 3:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

@@ -80,4 +80,6 @@ async def main(reactor, name, interface=""):
         sys.exit(f"no chat: {e}")
 
 
+if not 2 <= len(sys.argv) <= 3:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

@@ -70,8 +70,10 @@ async def main(reactor, service=KINDS, interface="", seconds="2"):
                 # Whoever has just answered somebody else does not answer at once again.
                 await stream.write_async(question_about(service))
                 await deferLater(reactor, float(seconds) / 2)
-    except OSError as e:
+    except (OSError, ValueError) as e:
         sys.exit(f"no answers: {e}")
 
 
+if len(sys.argv) > 4:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

@@ -33,4 +33,6 @@ async def main(reactor, server_port="1337"):
         sys.exit(f"no echo: {e}")
 
 
+if len(sys.argv) > 2:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

@@ -39,4 +39,6 @@ async def main(reactor, port="1337"):
     await Deferred()  # until Ctrl-C
 
 
+if len(sys.argv) > 2:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

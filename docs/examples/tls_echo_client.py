@@ -31,4 +31,6 @@ async def main(reactor, client_file, root_file, server_port="1338"):
         sys.exit(f"no echo: {e}")
 
 
+if not 3 <= len(sys.argv) <= 4:
+    sys.exit(__doc__)
 react(main, sys.argv[1:])

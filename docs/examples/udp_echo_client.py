@@ -5,14 +5,17 @@ python udp_echo_client.py [SERVER_PORT PORT]
 
 import sys
 
-from twisted.internet.defer import Deferred
+from twisted.internet import defer
 from twisted.internet.task import react
 
 from winsockets import DatagramSocket, HostName, StreamReader, StreamWriter
 
+if len(sys.argv) not in (1, 3):
+    sys.exit(__doc__)
+
 # Two ports, as both programs run on one machine.
 server_port, client_port = sys.argv[1:] or ("1337", "1338")
-received = Deferred()
+received = defer.Deferred()
 
 
 async def socket_message_received(sender, args):
@@ -40,8 +43,10 @@ async def test_udp_socket_server(reactor):
 
             # UDP promises nothing: the message or its echo may be lost.
             print(await received.addTimeout(5, reactor))
+    except defer.TimeoutError:
+        sys.exit("no echo: nothing came back within 5 s; start udp_echo_server.py first")
     except Exception as e:
-        sys.exit(f"no echo: {e!r}")
+        sys.exit(f"no echo: {e}")
 
 
 react(test_udp_socket_server)

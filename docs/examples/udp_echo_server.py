@@ -10,6 +10,9 @@ from twisted.internet.task import react
 
 from winsockets import DatagramSocket, StreamReader, StreamWriter
 
+if len(sys.argv) not in (1, 3):
+    sys.exit(__doc__)
+
 # Two ports, as both programs run on one machine.
 server_port, client_port = sys.argv[1:] or ("1337", "1338")
 

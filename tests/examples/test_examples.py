@@ -241,6 +241,30 @@ def test_a_server_says_when_its_port_is_taken(name: str, more: list[str]) -> Non
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("tcp_echo_client.py", "1337", "1338"),
+        ("tcp_echo_server.py", "1337", "1338"),
+        ("tls_echo_client.py", "client.pem"),
+        ("udp_echo_client.py", "1337"),
+        ("udp_echo_server.py", "1337"),
+        ("finder_client.py", "255.255.255.255", "1337", "1", "2"),
+        ("finder_server.py",),
+        ("lan_chat.py",),
+        ("mdns_browse.py", "_http._tcp.local", "", "1", "2"),
+    ],
+    ids=lambda line: line[0].removesuffix(".py"),
+)
+def test_too_few_or_too_many_arguments_show_what_a_program_takes(line: tuple[str, ...]) -> None:
+    """In the words that its file begins with, with status 1."""
+    with running(*example(*line)) as process:
+        stdout, stderr = process.communicate("", timeout=PATIENCE)
+    assert (process.returncode, stdout) == (1, "")
+    assert f"\n\npython {line[0]} " in stderr
+    assert "Traceback" not in stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
 def test_a_server_ends_without_a_word_at_ctrl_c(kind: str, udp_ports: tuple[str, str]) -> None:

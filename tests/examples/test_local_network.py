@@ -248,6 +248,7 @@ def test_a_server_answers_the_question_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("line", "start"),
     [
+        (("mdns_browse.py", SERVICE, "", "soon"), "no answers: could not convert string to float: 'soon'"),
         (("mdns_browse.py", SERVICE, "no-such0"), "no answers: find the network adapter 'no-such0'"),
         (("lan_chat.py", "ann", "no-such0"), "no chat: find the network adapter 'no-such0'"),
         (("finder_client.py", "no-such-host.invalid"), "cannot ask: "),
