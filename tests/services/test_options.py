@@ -170,7 +170,10 @@ NONSENSE = {
     "no idle time": (["--idle-timeout", "0"], "--idle-timeout: 0"),
     "no idle time at all": (["--idle-timeout", "0.0"], "--idle-timeout: 0"),
     "a negative time": (["--idle-timeout", "-5"], "--idle-timeout: '-5'"),
-    "not a number": (["--idle-timeout", "nan"], "--idle-timeout: 'nan'"),
+    "not a number": (
+        ["--idle-timeout", "nan"],
+        "--idle-timeout: 'nan' is not a number of seconds up to 1000000, or 'none'",
+    ),
     "infinity": (["--idle-timeout", "inf"], "--idle-timeout: 'inf'"),
     "a time beyond what systems take": (["--idle-timeout", "1000001"], "--idle-timeout: '1000001'"),
     "an empty time": (["--idle-timeout", ""], "--idle-timeout: ''"),

@@ -261,5 +261,6 @@ def _seconds(option: str, text: str) -> float | None:
     if text == "none":
         return None
     if not _SECONDS.fullmatch(text) or float(text) > _LONGEST:
-        raise usage.UsageError(f"--{option}: {text!r} is not a number of seconds up to {_LONGEST}")
+        never = ", or 'none'" if option == "idle-timeout" else ""
+        raise usage.UsageError(f"--{option}: {text!r} is not a number of seconds up to {_LONGEST}{never}")
     return float(text)
