@@ -122,7 +122,8 @@ class StreamEcho:
             if not data:
                 raise OutOfBoundsError(
                     f"receive from {self.peer}: the server closed the connection after "
-                    f"{len(self._message) - len(left)} of {len(self._message)} bytes of the reply"
+                    f"{len(self._message) - len(left)} of {len(self._message)} bytes of the reply; "
+                    "check that an echo server listens there, with TLS or without as the URL says"
                 )
             identical = identical and left[: len(data)] == data
             left = left[len(data) :]
