@@ -146,7 +146,8 @@ async def test_a_server_that_ends_early_is_one_line() -> None:
     port = url.rpartition(":")[2]
     assert done.stderr.decode() == (
         f"winsockets: E_BOUNDS: receive from 127.0.0.1 port {port}: the server closed the connection after 2 "
-        "of 6 bytes of the reply; check that an echo server listens there, with TLS or without as the URL says\n"
+        "of 6 bytes of the reply; check that an echo server listens there, with TLS or without as the URL "
+        "says\n"
     )
 
 
