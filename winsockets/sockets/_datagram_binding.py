@@ -11,6 +11,7 @@ from winsockets.networking._address import Address
 from winsockets.sockets._datagram_control import DatagramSocketControl, apply_datagram_options
 from winsockets.transports._adapter_binding import bind_to_adapter
 from winsockets.transports._describe import describe_address
+from winsockets.transports._multicast import share_port
 
 __all__ = ["WILDCARDS", "bind_sockets", "make_socket"]
 
@@ -29,6 +30,8 @@ def make_socket(
     local: Address | None,
     port: int,
     adapter: NetworkAdapter | None = None,
+    *,
+    shared: bool = False,
 ) -> socket.socket:
     """Make one socket.
 
@@ -38,6 +41,7 @@ def make_socket(
         local: the address to bind to; None leaves it unbound.
         port: the port to bind to, whatever the address says; 0 lets the system choose.
         adapter: the one to send and receive through; None for all.
+        shared: whether others may have the address and port too, whatever the control says.
 
     Raises:
         SocketException: ADDRESS_ALREADY_IN_USE, CANNOT_ASSIGN_REQUESTED_ADDRESS, TOO_MANY_OPEN_FILES ...
@@ -49,6 +53,8 @@ def make_socket(
             if adapter is not None:
                 bind_to_adapter(skt, adapter)
             apply_datagram_options(skt, control, adapter)
+            if shared:
+                share_port(skt)
             if local is not None:
                 name = local.sockaddr
                 skt.bind((name[0], port, *name[2:]))

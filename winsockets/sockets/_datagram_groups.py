@@ -20,6 +20,7 @@ from winsockets.errors import (
 from winsockets.networking import HostName, HostNameType, NetworkAdapter
 from winsockets.networking._address import Address, is_multicast, literal_address
 from winsockets.networking._hostname import as_host_name
+from winsockets.networking._interfaces import interfaces
 from winsockets.networking._quoting import quoted
 from winsockets.sockets._datagram_link import DatagramLink
 from winsockets.sockets._datagram_membership import Membership, blocked, joined, left, unblocked
@@ -65,8 +66,14 @@ class DatagramGroups:
     ) -> None:
         """See DatagramSocket.join_multicast_group."""
         change = self._understand("join", group, source, adapter)
-        after = joined(self._memberships.get(change.place), change.source, change.action)
-        self._ask(join_group, change)
+        before = self._memberships.get(change.place)
+        after = joined(before, change.source, change.action)
+        try:
+            self._ask(join_group, change)
+        except SocketException:
+            if before is None:
+                self._link.leave(*change.place)
+            raise
         self._memberships[change.place] = after
 
     def leave(
@@ -78,6 +85,7 @@ class DatagramGroups:
         self._ask(leave_group, change)
         if after is None:
             del self._memberships[change.place]
+            self._link.leave(*change.place)
         else:
             self._memberships[change.place] = after
 
@@ -125,7 +133,10 @@ class DatagramGroups:
         return _Change(where, self._interface(action, where, adapter), whom, action)
 
     def _interface(self, action: str, group: Address, adapter: NetworkAdapter | None) -> int:
-        """Find the interface: the one that is named; 0 for the one that the routing leads through."""
+        """Find the interface: the one that is named, or has the address that the socket is bound to.
+
+        0 stands for the one that the routing leads through.
+        """
         named = {each.index for each in (adapter, self._link.adapter) if each is not None}
         if group.scope_id:
             named.add(group.scope_id)
@@ -134,13 +145,25 @@ class DatagramGroups:
                 f"{action}: the adapter, the zone of the group, and the adapter that the socket is bound to "
                 "must be the same"
             )
-        return named.pop() if named else 0
+        return named.pop() if named else self._home(group.family)
+
+    def _home(self, family: int) -> int:
+        """Find the interface that has the address that the socket is bound to; 0 if it is bound to all."""
+        local = ip_address(self._link.transports[family].local[0].partition("%")[0])
+        if local.is_unspecified:
+            return 0
+        for interface in interfaces():
+            if local.is_loopback and interface.loopback:
+                return interface.index
+            if any(address.address == local for address in interface.addresses):
+                return interface.index
+        return 0
 
     # What the system says
 
     def _ask(self, change_membership: Callable[..., None], change: _Change) -> None:
-        transport = self._link.transports[change.group.family]
         group, index = change.place
+        transport = self._link.member(group, index)
         source = () if change.source is None else (change.source,)
         try:
             change_membership(transport.socket, index, group, *source)

@@ -36,9 +36,15 @@ class DatagramSocketInformation:
     ``inbound_buffer_size_in_bytes`` are additions.
     """
 
-    def __init__(self, transports: Mapping[int, DatagramTransport], inbox: Inbox) -> None:
+    def __init__(
+        self,
+        transports: Mapping[int, DatagramTransport],
+        ears: Mapping[tuple[str, int], DatagramTransport],
+        inbox: Inbox,
+    ) -> None:
         # Shared with the socket, which this does not keep open.
         self._transports = transports
+        self._ears = ears
         self._inbox = inbox
 
     def _local(self) -> tuple[Any, ...]:
@@ -83,7 +89,9 @@ class DatagramSocketInformation:
         0 where the system does not tell (all but Linux), and when the socket is not bound or was closed.
         """
         return sum(
-            system_drops(transport.socket) for transport in self._transports.values() if transport.open
+            system_drops(transport.socket)
+            for transport in (*self._transports.values(), *self._ears.values())
+            if transport.open
         )
 
     @property

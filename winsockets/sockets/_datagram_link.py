@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import warnings
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DatagramLink"]
 
+_ANY = frozenset(address.host for address in WILDCARDS)
 _TOO_LATE = "after the socket was bound or connected"
 _T = TypeVar("_T")
 
@@ -48,6 +50,7 @@ class DatagramLink:
 
     Attributes:
         transports: by family, the preferred one first.
+        ears: by group and interface, those that hear a group in place of one that is bound to an address.
         control: what is set on them.
         inbox: the same.
         adapter: the one that it is bound to; None for all.
@@ -57,6 +60,7 @@ class DatagramLink:
 
     def __init__(self, reactor: Any, inbox: Inbox) -> None:
         self.transports: dict[int, DatagramTransport] = {}
+        self.ears: dict[tuple[str, int], DatagramTransport] = {}
         self.inbox = inbox
         self.control = DatagramSocketControl(self.transports)
         self.adapter: NetworkAdapter | None = None
@@ -224,6 +228,11 @@ class DatagramLink:
                 other.close()
         self.transports.clear()
         self.transports[transport.family] = transport
+        for ear in self.ears.values():
+            if ear.family == remote.family:
+                ear.connect(remote)
+            else:
+                ear.close()
 
     def _zone_from(self, sources: Sequence[Address]) -> int:
         """Find the zone that it is going to be confined to when it is bound to local addresses."""
@@ -245,6 +254,39 @@ class DatagramLink:
                 transport.close()
             raise translate(problem, f"connect to {remote}") from problem
         return transport
+
+    # Groups
+
+    def member(self, group: str, index: int) -> DatagramTransport:
+        """Find the transport that is in a group, or is to join it.
+
+        One that is bound to an address hears no groups, but on Windows. Another one, which is bound to the
+        group, hears it in its place.
+
+        Args:
+            group: the address of the group, without a zone.
+            index: that of the interface; 0 for the one that the routing leads through.
+
+        Raises:
+            SocketException: there has to be another one, and the system refuses it.
+        """
+        ear = self.ears.get((group, index))
+        if ear is not None:
+            return ear
+        family = socket.AF_INET6 if ":" in group else socket.AF_INET
+        transport = self.transports[family]
+        if transport.peer is not None or transport.local[0] in _ANY or sys.platform == "win32":
+            return transport
+        place = Address.ipv6(group, 0, index) if family == socket.AF_INET6 else Address.ipv4(group, 0)
+        skt = make_socket(self.control, family, place, transport.local[1], shared=True)
+        ear = self.ears[group, index] = self._receive_on(skt)
+        return ear
+
+    def leave(self, group: str, index: int) -> None:
+        """Forget the transport that heard a group in place of another one, if there is one."""
+        ear = self.ears.pop((group, index), None)
+        if ear is not None:
+            ear.close()
 
     # Sending
 
@@ -316,8 +358,9 @@ class DatagramLink:
             return
         self.closed = True
         self.control._lock("after the socket was closed")
-        transports = list(self.transports.values())
+        transports = [*self.transports.values(), *self.ears.values()]
         self.transports.clear()
+        self.ears.clear()
         for transport in transports:
             transport.close()
         for operation in list(self._operations):
@@ -340,7 +383,7 @@ class DatagramLink:
         transports = [transport for transport in self.transports.values() if transport.open]
         if not transports:
             return
-        for transport in transports:
+        for transport in (*transports, *self.ears.values()):
             from_reactor_thread(self._reactor, transport.finish)
         warnings.warn(
             f"a DatagramSocket on port {transports[0].local[1]} was never closed",

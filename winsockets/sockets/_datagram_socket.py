@@ -72,7 +72,9 @@ class DatagramSocket(Closing):
     def __init__(self, *, reactor: Any = None) -> None:
         self._reactor = global_reactor(reactor)
         self._link = DatagramLink(self._reactor, Inbox(self))
-        self._information = DatagramSocketInformation(self._link.transports, self._link.inbox)
+        self._information = DatagramSocketInformation(
+            self._link.transports, self._link.ears, self._link.inbox
+        )
         self._output_stream = DatagramOutputStream(self._link, None)
         self._groups = DatagramGroups(self._link)
         self._received: Event[DatagramSocket, DatagramSocketMessageReceivedEventArgs] = Event(
@@ -396,9 +398,10 @@ class DatagramSocket(Closing):
         Args:
             group: the address of the group, 224.0.0.0 to 239.255.255.255 or one that begins with ff.
             source: hear this sender only (an addition to WinRT). A group can be joined for several.
-            adapter: where to join (an addition). Left out, it is the one that the socket is bound to, or
-                that of the group's zone ("ff02::1%eth0"), or the one that the system's routing leads through
-                to the group. To hear several adapters, join on each.
+            adapter: where to join (an addition). Left out, it is the one that the socket is bound to, or that
+                of the group's zone ("ff02::1%eth0"), or that has the address that the socket is bound to, or
+                the one that the system's routing leads through to the group. To hear several adapters, join
+                on each.
 
         Raises:
             AddressNotAvailableError: the group is joined there already, for all or for this source; or the
