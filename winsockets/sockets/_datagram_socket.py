@@ -429,7 +429,8 @@ class DatagramSocket(Closing):
     ) -> None:
         """Take back a ``join_multicast_group`` (an addition to WinRT, where closing the socket does).
 
-        What has arrived is still delivered.
+        What has arrived is still delivered; where a second system socket heard the group, because this one is
+        bound to an address, it is dropped.
 
         Args:
             group: as it was joined.
