@@ -28,6 +28,7 @@ from winsockets.sockets._link import from_reactor_thread
 from winsockets.transports._adapter_binding import confines
 from winsockets.transports._datagram_transport import DatagramTransport
 from winsockets.transports._describe import describe_address
+from winsockets.transports._loopback_source import from_loopback
 
 if TYPE_CHECKING:
     from winsockets.sockets._datagram_inbox import Inbox
@@ -252,7 +253,9 @@ class DatagramLink:
         except OSError as problem:
             if remote.family not in self.transports:
                 transport.close()
-            raise translate(problem, f"connect to {remote}") from problem
+            action = f"connect to {remote}"
+            found = translate(problem, action)
+            raise from_loopback(found, action, transport.local[0], remote.host) from problem
         return transport
 
     # Groups

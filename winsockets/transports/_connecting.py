@@ -28,6 +28,7 @@ from winsockets.networking._address import Address
 from winsockets.networking._racing import Race, Step
 from winsockets.transports._adapter_binding import is_unzoned
 from winsockets.transports._describe import describe_address
+from winsockets.transports._loopback_source import from_loopback
 from winsockets.transports._socket_options import StreamOptions
 from winsockets.transports._stream_transport import StreamTransport
 
@@ -294,11 +295,11 @@ class _Attempt:
         if connection is not None:
             problem = translate(reason, self._action(connection.how, reason))
             if problem.errno == EINVAL:
-                problem = self._without_zone(connection.how, problem)
+                problem = self._explained(connection.how, problem)
             connection.failed(self._index, problem)
 
-    def _without_zone(self, how: Connecting, problem: SocketException) -> SocketException:
-        """Say what is invalid, where it is an address of a link of which nobody knows which link."""
+    def _explained(self, how: Connecting, problem: SocketException) -> SocketException:
+        """Say what is invalid: an address of nobody knows which link, or to leave from loopback."""
         for address in (self._address, how.local):
             if address is not None and is_unzoned(address):
                 named = InvalidArgumentError(
@@ -307,7 +308,9 @@ class _Attempt:
                 )
                 named.__cause__ = problem.__cause__
                 return named
-        return problem
+        if how.local is None:
+            return problem
+        return from_loopback(problem, f"connect to {how.target}", how.local.host, self._address.host)
 
     def _action(self, how: Connecting, reason: Failure) -> str:
         action = f"connect to {how.target}"

@@ -23,6 +23,7 @@ from winsockets.streams._buffer import byte_view
 from winsockets.transports._datagram_queue import Batch, Flush, Sending, finish, owners
 from winsockets.transports._datagram_segments import SegmentedSends
 from winsockets.transports._describe import describe_address
+from winsockets.transports._loopback_source import from_loopback
 from winsockets.transports._packet_info import WayOut
 from winsockets.transports._reported_errors import reported_errors
 
@@ -364,7 +365,12 @@ class DatagramSending(ABC):
                     self._single, count = count, 1
                     continue
                 self._single = max(self._single - 1, 0)
-                return 1, translate(problem, _sending(to or self.peer))
+                remote = to or self.peer
+                action = _sending(remote)
+                found = translate(problem, action)
+                if remote is not None:
+                    found = from_loopback(found, action, self.socket.getsockname()[0], remote[0])
+                return 1, found
             else:
                 if self._single:
                     self._single -= 1
