@@ -19,7 +19,7 @@ from tests.sockets.test_datagram_groups import (
     send,
 )
 from tests.transports.datagrams import on_linux
-from winsockets.errors import AddressNotAvailableError
+from winsockets.errors import AddressNotAvailableError, InvalidArgumentError
 from winsockets.networking import HostName
 from winsockets.sockets import DatagramSocket
 
@@ -124,3 +124,16 @@ async def test_a_join_that_is_refused_on_a_socket_with_an_address_leaves_nothing
                 socket.join_multicast_group(GROUPS[0], adapter=gone)
             assert len(os.listdir("/proc/self/fd")) == before
             del messages
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_group_is_left_also_when_the_adapter_with_the_address_is_gone():
+    """Once, as ever."""
+    with between_two() as here:
+        async with DatagramSocket() as socket:
+            await socket.bind_endpoint_async(here.ipv4, "")
+            socket.join_multicast_group(GROUPS[0])
+            here.ports[0].unplug()
+            socket.leave_multicast_group(GROUPS[0])
+            with pytest.raises(InvalidArgumentError):
+                socket.leave_multicast_group(GROUPS[0])

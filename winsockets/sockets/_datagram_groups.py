@@ -60,6 +60,7 @@ class DatagramGroups:
     def __init__(self, link: DatagramLink) -> None:
         self._link = link
         self._memberships: dict[tuple[str, int], Membership] = {}
+        self._homes: dict[int, int] = {}
 
     def join(
         self, group: HostName | str, source: HostName | str | None, adapter: NetworkAdapter | None
@@ -130,6 +131,9 @@ class DatagramGroups:
                 f"{action}: the socket has a local address of another family only",
                 status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
             )
+        if verb == "join":
+            # Left is where it was joined, even if the address is elsewhere by then, or nowhere.
+            self._homes[where.family] = self._home(where.family)
         return _Change(where, self._interface(action, where, adapter), whom, action)
 
     def _interface(self, action: str, group: Address, adapter: NetworkAdapter | None) -> int:
@@ -145,7 +149,7 @@ class DatagramGroups:
                 f"{action}: the adapter, the zone of the group, and the adapter that the socket is bound to "
                 "must be the same"
             )
-        return named.pop() if named else self._home(group.family)
+        return named.pop() if named else self._homes.get(group.family, 0)
 
     def _home(self, family: int) -> int:
         """Find the interface that has the address that the socket is bound to; 0 if it is bound to all."""
