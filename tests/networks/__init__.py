@@ -8,7 +8,7 @@ from tests.networks._alone import (
 )
 from tests.networks._capture import Capture
 from tests.networks._groups import forwarding_group, is_member
-from tests.networks._hosts import Host, Network, Port, lan, network, routed_hosts, two_hosts
+from tests.networks._hosts import Host, Network, Port, lan, network, routed_hosts, two_hosts, unavailable
 from tests.networks._packets import DestinationUnreachable, Packet, Report, icmp_error, parse
 from tests.networks._tunnels import Delivery, Fate, Tunnel, answering_with, faults, outside, tunnel
 
@@ -39,4 +39,5 @@ __all__ = [
     "run",
     "tunnel",
     "two_hosts",
+    "unavailable",
 ]

@@ -241,9 +241,9 @@ def _tun_device(host: Host, name: str) -> int:
             unavailable(f"may not make a tunnel: {problem}")
         try:
             fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH14x", name.encode(), _TUN_WITHOUT_HEADER))
-        except BaseException:
+        except OSError as problem:
             os.close(descriptor)
-            raise
+            unavailable(f"may not make a tunnel: {problem}")
     return descriptor
 
 
