@@ -137,3 +137,22 @@ async def test_a_group_is_left_also_when_the_adapter_with_the_address_is_gone():
             socket.leave_multicast_group(GROUPS[0])
             with pytest.raises(InvalidArgumentError):
                 socket.leave_multicast_group(GROUPS[0])
+
+
+@pytest_twisted.ensureDeferred
+async def test_each_group_is_left_where_it_was_joined_when_the_address_has_moved_in_between():
+    """And joined again where the address is then."""
+    with between_two() as here:
+        first, second = (port.name for port in here.ports)
+        address, before, after = here.ipv4, GROUPS[0], "239.1.2.4"
+        async with DatagramSocket() as socket:
+            await socket.bind_endpoint_async(address, "")
+            socket.join_multicast_group(before)
+            here.ip(f"addr del {address}/24 dev {first}", f"addr add {address}/24 dev {second}")
+            socket.join_multicast_group(after)
+            with pytest.raises(AddressNotAvailableError):
+                socket.join_multicast_group(before)
+            socket.leave_multicast_group(before)
+            socket.leave_multicast_group(after)
+            socket.join_multicast_group(before)
+            socket.leave_multicast_group(before, adapter=adapter_of(here, 1))

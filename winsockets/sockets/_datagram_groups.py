@@ -60,7 +60,8 @@ class DatagramGroups:
     def __init__(self, link: DatagramLink) -> None:
         self._link = link
         self._memberships: dict[tuple[str, int], Membership] = {}
-        self._homes: dict[int, int] = {}
+        # By group: where it was joined because the address of the socket was there.
+        self._homes: dict[str, int] = {}
 
     def join(
         self, group: HostName | str, source: HostName | str | None, adapter: NetworkAdapter | None
@@ -73,7 +74,7 @@ class DatagramGroups:
             self._ask(join_group, change)
         except SocketException:
             if before is None:
-                self._link.leave(*change.place)
+                self._forget(change)
             raise
         self._memberships[change.place] = after
 
@@ -86,7 +87,7 @@ class DatagramGroups:
         self._ask(leave_group, change)
         if after is None:
             del self._memberships[change.place]
-            self._link.leave(*change.place)
+            self._forget(change)
         else:
             self._memberships[change.place] = after
 
@@ -105,6 +106,13 @@ class DatagramGroups:
         after = unblocked(self._memberships.get(change.place), change.source, change.action)
         self._ask(unblock_source, change)
         self._memberships[change.place] = after
+
+    def _forget(self, change: _Change) -> None:
+        """Let go of what a membership had."""
+        group, index = change.place
+        self._link.leave(group, index)
+        if self._homes.get(group) == index:
+            del self._homes[group]
 
     # What is asked for
 
@@ -131,16 +139,15 @@ class DatagramGroups:
                 f"{action}: the socket has a local address of another family only",
                 status=SocketErrorStatus.ADDRESS_FAMILY_NOT_SUPPORTED,
             )
-        if verb == "join":
+        named = self._named(action, where, adapter)
+        group = where.host.partition("%")[0]
+        if not named and verb == "join" and group not in self._homes:
             # Left is where it was joined, even if the address is elsewhere by then, or nowhere.
-            self._homes[where.family] = self._home(where.family)
-        return _Change(where, self._interface(action, where, adapter), whom, action)
+            self._homes[group] = self._home(where.family)
+        return _Change(where, named or self._homes.get(group, 0), whom, action)
 
-    def _interface(self, action: str, group: Address, adapter: NetworkAdapter | None) -> int:
-        """Find the interface: the one that is named, or has the address that the socket is bound to.
-
-        0 stands for the one that the routing leads through.
-        """
+    def _named(self, action: str, group: Address, adapter: NetworkAdapter | None) -> int:
+        """Find the interface that is named, if one is; 0 if none."""
         named = {each.index for each in (adapter, self._link.adapter) if each is not None}
         if group.scope_id:
             named.add(group.scope_id)
@@ -149,7 +156,7 @@ class DatagramGroups:
                 f"{action}: the adapter, the zone of the group, and the adapter that the socket is bound to "
                 "must be the same"
             )
-        return named.pop() if named else self._homes.get(group.family, 0)
+        return named.pop() if named else 0
 
     def _home(self, family: int) -> int:
         """Find the interface that has the address that the socket is bound to; 0 if it is bound to all."""
