@@ -37,6 +37,11 @@ def adapters():
         yield NetworkAdapter.from_name("v0"), NetworkAdapter.from_name("v1")
 
 
+def forbidden():
+    """What a sandbox says."""
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
 class Unprivileged(socket.socket):
     """A socket as Linux before 5.7 has it for programs without rights."""
 
@@ -114,6 +119,16 @@ def test_an_adapter_that_is_gone_is_named():
                 assert caught.value.status is SocketErrorStatus.CANNOT_ASSIGN_REQUESTED_ADDRESS
             with pytest.raises(AddressNotAvailableError, match="this machine has lo"):
                 confines(adapter)
+
+
+@NEEDS_LINUX
+def test_an_adapter_that_is_gone_is_named_also_where_nobody_lists_interfaces(monkeypatch):
+    """A sandbox may forbid rtnetlink, with which the C library does it."""
+    with adapters() as (adapter, _):
+        run("ip", "link", "del", "v0")
+        monkeypatch.setattr(socket, "if_nameindex", forbidden)
+        with toward(socket.AF_INET) as skt, pytest.raises(AddressNotAvailableError, match="v0: it is gone"):
+            bind_to_adapter(skt, adapter)
 
 
 def test_a_system_that_has_nothing_of_it_says_so(monkeypatch):

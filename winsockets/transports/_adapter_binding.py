@@ -20,6 +20,7 @@ from winsockets.networking import NetworkAdapter
 from winsockets.networking._adapter import current_interface
 from winsockets.networking._address import Address
 from winsockets.networking._dns_exchange import Prepare
+from winsockets.networking._interfaces import interface_names
 
 __all__ = [
     "addresses_of",
@@ -160,9 +161,16 @@ def _scoped(address: Address, index: int) -> Address:
 
 
 def _check(adapter: NetworkAdapter) -> None:
+    if not _is_there(adapter):
+        raise OSError(errno.ENODEV, "gone")
+
+
+def _is_there(adapter: NetworkAdapter) -> bool:
     # A name may be that of another interface by now.
-    if socket.if_nametoindex(adapter.name) != adapter.index:
-        raise OSError(errno.ENODEV, "another interface has the name")
+    try:
+        return socket.if_nametoindex(adapter.name) == adapter.index
+    except OSError:
+        return False
 
 
 def _confine(skt: socket.socket, adapter: NetworkAdapter) -> bool:
@@ -220,10 +228,8 @@ def _route(skt: socket.socket, adapter: NetworkAdapter) -> None:
 
 def _refusal(problem: OSError, adapter: NetworkAdapter) -> SocketException:
     action = f"use the network adapter {adapter.name}"
-    known = socket.if_nameindex()
-    if problem.errno in _GONE or (adapter.index, adapter.name) not in known:
-        names = ", ".join(name for _, name in known)
-        return AddressNotAvailableError(f"{action}: it is gone; this machine has {names or 'none at all'}")
+    if problem.errno in _GONE or not _is_there(adapter):
+        return AddressNotAvailableError(f"{action}: it is gone; this machine has {interface_names()}")
     if problem.errno == errno.ENOPROTOOPT:
         return SocketException(
             f"{action}: not offered on {sys.platform}; bind to an address of the adapter instead",

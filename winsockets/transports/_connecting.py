@@ -25,6 +25,7 @@ from winsockets.errors import (
 )
 from winsockets.foundation import Limits
 from winsockets.networking._address import Address
+from winsockets.networking._interfaces import interface_names
 from winsockets.networking._racing import Race, Step
 from winsockets.transports._adapter_binding import is_unzoned
 from winsockets.transports._describe import describe_address
@@ -214,11 +215,6 @@ class _Connection:
         self.outcome.errback(problem)
 
 
-def _some_interface() -> str:
-    """Name an interface for an example, the last one: loopback is the first."""
-    return socket.if_nameindex()[-1][1]
-
-
 def _is_answer(error: SocketException) -> bool:
     return error.status is SocketErrorStatus.CONNECTION_REFUSED
 
@@ -304,7 +300,7 @@ class _Attempt:
             if address is not None and is_unzoned(address):
                 named = InvalidArgumentError(
                     f"connect to {how.target}: {address.host} is an address of one link, and there may be "
-                    f"several; say which: {address.host}%{_some_interface()}"
+                    f"several; say which, as in '{address.host}%eth0'; this machine has {interface_names()}"
                 )
                 named.__cause__ = problem.__cause__
                 return named
